@@ -1,0 +1,95 @@
+//! Locks between processes: one trait, one file per kind.
+//!
+//! A lock lives in shared memory at an address of its own choosing in each process, so it holds no pointer. The engine uses
+//! [`FutexLock`] alone, because it is the one kind that names its owner and can be taken over when that owner has died.
+//! The others are there to be compared with it.
+
+mod futex;
+
+pub use futex::FutexLock;
+
+/// Who takes a lock: a participant of the region and its epoch.
+///
+/// The number is 1 to 4095. Of the epoch, the lock word keeps the lower 19 bits; two holders are equal if the words they
+/// write are.
+#[derive(Clone, Copy, Debug)]
+pub struct Holder(u32);
+
+impl Holder {
+    const ID: u32 = 0xFFF;
+    const EPOCH: u32 = 0x7FFF_F000;
+
+    /// The holder for participant `id` (1 to 4095) in `epoch`.
+    ///
+    /// # Panics
+    /// If `id` is 0 or over 4095.
+    pub fn new(id: u16, epoch: u32) -> Self {
+        assert!(
+            id != 0 && u32::from(id) <= Self::ID,
+            "participant {id} is not in 1..=4095"
+        );
+        Holder(u32::from(id) | (epoch << 12) & Self::EPOCH)
+    }
+
+    /// The participant's number.
+    pub fn id(self) -> u16 {
+        (self.0 & Self::ID) as u16
+    }
+
+    /// The word that a lock of this holder has, without flags; never 0.
+    pub(crate) fn word(self) -> u32 {
+        self.0
+    }
+}
+
+impl PartialEq for Holder {
+    fn eq(&self, other: &Self) -> bool {
+        self.0 == other.0
+    }
+}
+impl Eq for Holder {}
+
+/// How a lock came to be ours.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Acquired {
+    /// In the ordinary way.
+    Clean,
+    /// Its owner died while holding it: what it protects may be half-changed. Only kinds with [`RawLock::RECOVERS`] say this.
+    OwnerDied,
+}
+
+/// A lock that works between processes which map the same memory.
+///
+/// # Safety
+/// While a call of [`lock`](Self::lock) or a successful [`try_lock`](Self::try_lock) is not followed by its
+/// [`unlock`](Self::unlock), no other such call returns success in any process; and what was written before an `unlock` is seen after the
+/// next acquisition.
+pub unsafe trait RawLock: Sized + Send + Sync {
+    /// The kind's name, as tables and command lines give it.
+    const NAME: &'static str;
+    /// Whether the death of an owner is noticed by the next who locks ([`Acquired::OwnerDied`]). A lock that a supervisor must
+    /// take over says `false`.
+    const RECOVERS: bool;
+
+    /// Makes the lock, free, at `place`.
+    ///
+    /// # Errors
+    /// What the system says if it can't make one.
+    ///
+    /// # Safety
+    /// `place` is valid for writes, aligned for `Self`, and nobody else uses it until this returns. It stays where it is in
+    /// memory for as long as the lock is used.
+    unsafe fn init(place: *mut Self) -> std::io::Result<()>;
+
+    /// Waits until the lock is ours.
+    fn lock(&self, me: Holder) -> Acquired;
+
+    /// Takes the lock if it is free.
+    fn try_lock(&self, me: Holder) -> Option<Acquired>;
+
+    /// Gives the lock back.
+    ///
+    /// # Safety
+    /// `me` holds it.
+    unsafe fn unlock(&self, me: Holder);
+}

@@ -1,0 +1,3 @@
+//! The command `gristmill`.
+
+fn main() {}
