@@ -3,9 +3,7 @@
 //! Linux on 64-bit machines only.
 
 #[cfg(not(all(target_os = "linux", target_pointer_width = "64")))]
-compile_error!(
-    "gristmill is built on futexes, memfd and pidfd: it needs Linux on a 64-bit machine"
-);
+compile_error!("gristmill is built on futexes, memfd and pidfd: it needs Linux on a 64-bit machine");
 
 pub mod lock;
 pub mod sys;

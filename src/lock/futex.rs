@@ -38,10 +38,7 @@ pub struct FutexLock {
 impl FutexLock {
     /// A free lock.
     pub const fn new() -> Self {
-        FutexLock {
-            word: AtomicU32::new(0),
-            acquisitions: AtomicU32::new(0),
-        }
+        FutexLock { word: AtomicU32::new(0), acquisitions: AtomicU32::new(0) }
     }
 
     /// The word and the count of acquisitions: two equal observations mean one hold.
@@ -65,11 +62,7 @@ impl FutexLock {
     #[inline]
     pub fn lock_unless(&self, me: Holder, give_up: impl FnMut() -> bool) -> Result<u64, u64> {
         // A0 ↔ R0 (unlock): what the last owner wrote is seen.
-        if self
-            .word
-            .compare_exchange(0, me.word(), Acquire, Relaxed)
-            .is_ok()
-        {
+        if self.word.compare_exchange(0, me.word(), Acquire, Relaxed).is_ok() {
             self.count();
             return Ok(0);
         }
@@ -81,12 +74,7 @@ impl FutexLock {
         let start = clock::now();
         for _ in 0..LOOKS {
             std::hint::spin_loop();
-            if self.word.load(Relaxed) == 0
-                && self
-                    .word
-                    .compare_exchange(0, me.word(), Acquire, Relaxed)
-                    .is_ok()
-            {
+            if self.word.load(Relaxed) == 0 && self.word.compare_exchange(0, me.word(), Acquire, Relaxed).is_ok() {
                 self.count();
                 return Ok(clock::now() - start);
             }
@@ -96,22 +84,13 @@ impl FutexLock {
             let word = self.word.load(Relaxed);
             if word == 0 {
                 // Whoever comes this way keeps the bit set, for those who sleep beside it.
-                if self
-                    .word
-                    .compare_exchange(0, me.word() | slept, Acquire, Relaxed)
-                    .is_ok()
-                {
+                if self.word.compare_exchange(0, me.word() | slept, Acquire, Relaxed).is_ok() {
                     self.count();
                     return Ok(clock::now() - start);
                 }
                 continue;
             }
-            if word & WAITERS == 0
-                && self
-                    .word
-                    .compare_exchange(word, word | WAITERS, Relaxed, Relaxed)
-                    .is_err()
-            {
+            if word & WAITERS == 0 && self.word.compare_exchange(word, word | WAITERS, Relaxed, Relaxed).is_err() {
                 continue;
             }
             // The bound on one sleep is for `give_up` alone; an unlock and a takeover both wake.
@@ -126,8 +105,7 @@ impl FutexLock {
 
     fn count(&self) {
         // Only the owner writes it, so load and store do.
-        self.acquisitions
-            .store(self.acquisitions.load(Relaxed).wrapping_add(1), Relaxed);
+        self.acquisitions.store(self.acquisitions.load(Relaxed).wrapping_add(1), Relaxed);
     }
 
     /// Takes the lock over from `dead`; the waiters' bit stays. `false` if `dead` does not hold it.
@@ -138,10 +116,7 @@ impl FutexLock {
         let mut word = self.word.load(Relaxed);
         while word & !WAITERS == dead.word() {
             // A1: the dead one's writes are seen because its end was: the kernel orders them before our wait returned.
-            match self
-                .word
-                .compare_exchange(word, me.word() | word & WAITERS, Acquire, Relaxed)
-            {
+            match self.word.compare_exchange(word, me.word() | word & WAITERS, Acquire, Relaxed) {
                 Ok(_) => {
                     self.count();
                     return true;
@@ -185,9 +160,7 @@ unsafe impl RawLock for FutexLock {
 
     #[inline]
     fn try_lock(&self, me: Holder) -> Option<Acquired> {
-        self.word
-            .compare_exchange(0, me.word(), Acquire, Relaxed)
-            .ok()?;
+        self.word.compare_exchange(0, me.word(), Acquire, Relaxed).ok()?;
         self.count();
         Some(Acquired::Clean)
     }
@@ -196,11 +169,7 @@ unsafe impl RawLock for FutexLock {
     unsafe fn unlock(&self, me: Holder) {
         // R0 ↔ A0. Also the first half of "unlock, then look for sleepers": see ring/event.rs.
         let word = self.word.swap(0, SeqCst);
-        debug_assert_eq!(
-            word & !WAITERS,
-            me.word(),
-            "a lock was released by one who did not hold it"
-        );
+        debug_assert_eq!(word & !WAITERS, me.word(), "a lock was released by one who did not hold it");
         if word & WAITERS != 0 {
             futex::wake(&self.word, 1);
         }

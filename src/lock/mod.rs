@@ -24,10 +24,7 @@ impl Holder {
     /// # Panics
     /// If `id` is 0 or over 4095.
     pub fn new(id: u16, epoch: u32) -> Self {
-        assert!(
-            id != 0 && u32::from(id) <= Self::ID,
-            "participant {id} is not in 1..=4095"
-        );
+        assert!(id != 0 && u32::from(id) <= Self::ID, "participant {id} is not in 1..=4095");
         Holder(u32::from(id) | (epoch << 12) & Self::EPOCH)
     }
 

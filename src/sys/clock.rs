@@ -4,10 +4,7 @@ use std::time::Duration;
 
 /// Nanoseconds of `CLOCK_MONOTONIC`; the same origin in all processes of a machine.
 pub fn now() -> u64 {
-    let mut t = libc::timespec {
-        tv_sec: 0,
-        tv_nsec: 0,
-    };
+    let mut t = libc::timespec { tv_sec: 0, tv_nsec: 0 };
     // SAFETY:
     // - `t` is a valid timespec to write to;
     // - CLOCK_MONOTONIC exists on every Linux, so the call can't fail.
@@ -31,9 +28,6 @@ impl Deadline {
     }
 
     pub(crate) fn timespec(self) -> libc::timespec {
-        libc::timespec {
-            tv_sec: (self.0 / 1_000_000_000) as libc::time_t,
-            tv_nsec: (self.0 % 1_000_000_000) as _,
-        }
+        libc::timespec { tv_sec: (self.0 / 1_000_000_000) as libc::time_t, tv_nsec: (self.0 % 1_000_000_000) as _ }
     }
 }

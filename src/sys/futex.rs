@@ -28,9 +28,7 @@ pub fn wait(word: &AtomicU32, expected: u32, deadline: Option<Deadline>) -> Wait
             word.as_ptr(),
             libc::FUTEX_WAIT_BITSET,
             expected,
-            limit
-                .as_ref()
-                .map_or(std::ptr::null(), |t| t as *const libc::timespec),
+            limit.as_ref().map_or(std::ptr::null(), |t| t as *const libc::timespec),
             std::ptr::null::<u32>(),
             libc::FUTEX_BITSET_MATCH_ANY,
         )
@@ -44,14 +42,7 @@ pub fn wait(word: &AtomicU32, expected: u32, deadline: Option<Deadline>) -> Wait
 /// Wakes at most `count` of those who sleep on `word`; tells how many there were.
 pub fn wake(word: &AtomicU32, count: u32) -> u32 {
     // SAFETY: the kernel uses the address as a key only; `word` is live and aligned.
-    let r = unsafe {
-        libc::syscall(
-            libc::SYS_futex,
-            word.as_ptr(),
-            libc::FUTEX_WAKE,
-            count.min(i32::MAX as u32),
-        )
-    };
+    let r = unsafe { libc::syscall(libc::SYS_futex, word.as_ptr(), libc::FUTEX_WAKE, count.min(i32::MAX as u32)) };
     u32::try_from(r).unwrap_or(0)
 }
 
