@@ -4,3 +4,17 @@
 
 pub mod clock;
 pub mod futex;
+pub mod limits;
+pub mod mapping;
+pub mod memory;
+#[cfg(feature = "named")]
+mod named;
+pub mod pidfd;
+pub mod poll;
+pub mod spawn;
+
+/// Bytes of a page of this machine.
+pub fn page_size() -> usize {
+    // SAFETY: the call touches no memory; the name exists on every Linux, so it can't fail.
+    unsafe { libc::sysconf(libc::_SC_PAGESIZE) as usize }
+}

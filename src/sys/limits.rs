@@ -1,0 +1,70 @@
+//! What this process may use, and what it and its children have used. Used by the pool and the command.
+
+use std::fs;
+
+/// CPUs that this process may use at a time, the affinity mask and the quota of its control group included; at least 1.
+pub fn cpus() -> usize {
+    std::thread::available_parallelism().map_or(1, |n| n.get())
+}
+
+/// CPU time.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Usage {
+    /// Seconds in the programs themselves.
+    pub user: f64,
+    /// Seconds in the kernel on their behalf.
+    pub system: f64,
+}
+
+/// CPU time of this process, all its threads included.
+pub fn usage_self() -> Usage {
+    usage(libc::RUSAGE_SELF)
+}
+
+/// CPU time of the children of this process that have ended and were waited for, and of theirs.
+pub fn usage_of_children() -> Usage {
+    usage(libc::RUSAGE_CHILDREN)
+}
+
+fn usage(whose: libc::c_int) -> Usage {
+    // SAFETY: all zeroes is a valid rusage.
+    let mut r: libc::rusage = unsafe { std::mem::zeroed() };
+    // SAFETY: `r` is valid to write to, and `whose` one of the two that every Linux knows, so the call can't fail.
+    unsafe { libc::getrusage(whose, &mut r) };
+    let seconds = |t: libc::timeval| t.tv_sec as f64 + t.tv_usec as f64 / 1e6;
+    Usage { user: seconds(r.ru_utime), system: seconds(r.ru_stime) }
+}
+
+/// Bytes of memory that process `pid` has resident, the touched pages of shared mappings included; None if there is no such
+/// process.
+pub fn resident(pid: u32) -> Option<u64> {
+    let text = fs::read_to_string(format!("/proc/{pid}/statm")).ok()?;
+    let pages: u64 = text.split_whitespace().nth(1)?.parse().ok()?;
+    Some(pages * super::page_size() as u64)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn work_shows_as_user_time() {
+        let before = usage_self();
+        let mut x = 1u64;
+        while usage_self().user - before.user < 0.02 {
+            for _ in 0..100_000 {
+                x = std::hint::black_box(x.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1));
+            }
+        }
+        assert!(cpus() >= 1);
+    }
+
+    #[test]
+    fn touched_memory_is_resident() {
+        let before = resident(std::process::id()).unwrap();
+        let block = std::hint::black_box(vec![1u8; 64 << 20]);
+        assert!(resident(std::process::id()).unwrap() > before + (32 << 20));
+        drop(block);
+        assert_eq!(resident(u32::MAX), None);
+    }
+}
