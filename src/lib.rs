@@ -5,5 +5,8 @@
 #[cfg(not(all(target_os = "linux", target_pointer_width = "64")))]
 compile_error!("gristmill is built on futexes, memfd and pidfd: it needs Linux on a 64-bit machine");
 
+pub mod layout;
 pub mod lock;
+pub mod queue;
+pub mod ring;
 pub mod sys;

@@ -16,6 +16,7 @@
 //! A word of 0 with the bit does not exist (protocol, rule 6).
 
 use super::{Acquired, Holder, RawLock};
+use crate::layout::LockWords;
 use crate::sys::{clock, futex};
 use std::sync::atomic::{AtomicU32, Ordering::*};
 
@@ -39,6 +40,14 @@ impl FutexLock {
     /// A free lock.
     pub const fn new() -> Self {
         FutexLock { word: AtomicU32::new(0), acquisitions: AtomicU32::new(0) }
+    }
+
+    /// The lock that lives in these words of a region.
+    pub fn of(words: &LockWords) -> &FutexLock {
+        const _: () =
+            assert!(size_of::<LockWords>() == size_of::<FutexLock>() && align_of::<LockWords>() == align_of::<FutexLock>());
+        // SAFETY: both are two 32-bit atomics in the same order, repr(C), and nothing else.
+        unsafe { &*(words as *const LockWords as *const FutexLock) }
     }
 
     /// The word and the count of acquisitions: two equal observations mean one hold.

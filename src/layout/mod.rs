@@ -1,0 +1,355 @@
+//! What each byte of a region means: the shared structures, as `shm-layout.md` specifies them.
+//!
+//! Only fixed-width atomics and offsets from the region's start live there. Each structure's size is asserted at compile time, and so is
+//! that it has no padding that is not declared. No system call, no algorithm: [`ring`](crate::ring) and the layers above use this one.
+
+mod slot_word;
+
+pub use slot_word::{SlotWord, State};
+
+use std::sync::atomic::{AtomicU8, AtomicU32, AtomicU64};
+
+/// The first eight bytes of every region: "GRISTMIL" in the order of a little-endian machine.
+pub const MAGIC: u64 = u64::from_le_bytes(*b"GRISTMIL");
+/// The version of this layout. It changes with any change of an offset, a size or a meaning.
+pub const VERSION: u32 = 1;
+/// What [`Header::ready`] holds when everything before it has been written.
+pub const READY_MARK: u32 = 0x5EED_600D;
+/// Shared structures that different processes write stand this many bytes apart.
+pub const LINE: usize = 64;
+/// The smallest region that can hold anything.
+pub const MIN_REGION: usize = 64 * 1024;
+/// Bits of a slot word and of a lock word that name a participant: so many participants can exist.
+pub const MAX_PARTICIPANTS: u32 = 4095;
+
+/// One field of a shared structure, for the test that compares `shm-layout.md` with the code.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Field {
+    /// As in the code and in the document.
+    pub name: &'static str,
+    /// Bytes from the structure's start.
+    pub offset: usize,
+    /// Bytes.
+    pub size: usize,
+}
+
+/// A shared structure that can be compared with its description.
+#[derive(Clone, Copy, Debug)]
+pub struct Described {
+    /// As in the code and in the document.
+    pub name: &'static str,
+    /// Bytes.
+    pub size: usize,
+    /// All fields in order, the reserved ones included.
+    pub fields: &'static [Field],
+}
+
+macro_rules! shared {
+    ($(#[$meta:meta])* $Name:ident: $size:literal { $($(#[$fmeta:meta])* $field:ident: $ty:ty,)* }) => {
+        $(#[$meta])*
+        #[repr(C)]
+        #[derive(Debug)]
+        pub struct $Name { $($(#[$fmeta])* pub $field: $ty,)* }
+
+        impl $Name {
+            /// The structure's description: every byte belongs to a field.
+            pub const DESCRIBED: Described = Described {
+                name: stringify!($Name),
+                size: size_of::<$Name>(),
+                fields: &[$(Field {
+                    name: stringify!($field),
+                    offset: std::mem::offset_of!($Name, $field),
+                    size: size_of::<$ty>(),
+                }),*],
+            };
+        }
+
+        const _: () = {
+            assert!(size_of::<$Name>() == $size);
+            let fields = $Name::DESCRIBED.fields;
+            let mut at = 0;
+            let mut i = 0;
+            while i < fields.len() {
+                assert!(fields[i].offset == at, "a field with hidden padding before it");
+                at += fields[i].size;
+                i += 1;
+            }
+            assert!(at == $size, "hidden padding at the end");
+        };
+    };
+}
+
+/// Bytes without meaning, 0, for later versions.
+pub type Reserved<const N: usize> = [AtomicU8; N];
+
+shared! {
+    /// A lock's two words; `lock::FutexLock` says how they are used.
+    LockWords: 8 {
+        /// 0, or owner and epoch, and the waiters' bit.
+        word: AtomicU32,
+        /// How often it was acquired, modulo 2^32.
+        acquisitions: AtomicU32,
+    }
+}
+
+shared! {
+    /// A place to sleep; `ring::event` says how it is used.
+    EventWords: 8 {
+        /// Only grows (modulo 2^32); sleepers wait for it to change.
+        sequence: AtomicU32,
+        /// How many may be asleep.
+        sleepers: AtomicU32,
+    }
+}
+
+shared! {
+    /// The start of the region.
+    Header: 256 {
+        /// [`MAGIC`].
+        magic: AtomicU64,
+        /// [`VERSION`].
+        version: AtomicU32,
+        /// Bytes of this structure.
+        header_size: AtomicU32,
+        /// Bytes of the whole region.
+        region_size: AtomicU64,
+        /// A random number that tells this region from others.
+        region_id: AtomicU64,
+        /// Where the participants' entries start.
+        participants_offset: AtomicU64,
+        /// How many entries there are; number 0 is not used.
+        participants: AtomicU32,
+        /// Bytes of [`Participant`].
+        participant_size: AtomicU32,
+        /// Where the channels' descriptors start.
+        channels_offset: AtomicU64,
+        /// How many descriptors there is room for.
+        channels: AtomicU32,
+        /// Bytes of [`Channel`].
+        channel_size: AtomicU32,
+        /// Where the two arenas' descriptors start: jobs, then results.
+        arenas_offset: AtomicU64,
+        /// Bytes of [`Arena`].
+        arena_size: AtomicU32,
+        /// CPUs that the parent may use: who waits spins only while no more than so many are awake.
+        cpus: AtomicU32,
+        /// Where rings and slots of channels are placed.
+        heap_offset: AtomicU64,
+        /// Bytes of that place.
+        heap_size: AtomicU64,
+        /// 0 adaptive, 1 spin, 2 block.
+        wait_policy: AtomicU32,
+        /// The parent's process.
+        parent_pid: AtomicU32,
+        /// Later versions.
+        reserved0: Reserved<24>,
+        /// [`READY_MARK`] when all of the above has been written; stored last.
+        ready: AtomicU32,
+        /// 0 open; else why nothing goes on: 1 shut down, 2 no worker can live, 3 contents not to be trusted.
+        condition: AtomicU32,
+        /// How many descriptors are in use.
+        channels_used: AtomicU32,
+        /// Highest participant number ever used.
+        participants_used: AtomicU32,
+        /// Bytes of the heap in use.
+        heap_used: AtomicU64,
+        /// Live workers.
+        workers: AtomicU32,
+        /// Later versions.
+        reserved1: Reserved<36>,
+        /// Threads that use the region and are not asleep in it; a hint for spinning.
+        awake: AtomicU32,
+        /// Later versions.
+        reserved2: Reserved<60>,
+    }
+}
+
+shared! {
+    /// One process that has attached, written by itself alone except where said.
+    Participant: 128 {
+        /// Its process.
+        pid: AtomicU32,
+        /// Which user of this entry it is; the supervisor counts it up for each.
+        epoch: AtomicU32,
+        /// The process's start time as /proc tells it, so that a number used again is not mistaken for it.
+        start_time: AtomicU64,
+        /// 0 unused, 1 starting (written by the supervisor), 2 attached, 3 ended (written by the supervisor).
+        state: AtomicU32,
+        /// Jobs popped and not yet started, over all channels: whoever is idle may offer them again.
+        holding: AtomicU32,
+        /// Offset of the event on which its registered thread sleeps, 0 if awake.
+        sleeps_on: AtomicU64,
+        /// Jobs finished.
+        jobs: AtomicU64,
+        /// Nanoseconds spent waiting for locks.
+        lock_wait: AtomicU64,
+        /// How often a lock was not free.
+        lock_waits: AtomicU64,
+        /// Later versions.
+        reserved: Reserved<72>,
+    }
+}
+
+shared! {
+    /// Variable-size blocks for payloads that do not fit their slot.
+    Arena: 128 {
+        /// Guards everything of the arena but the blocks' contents.
+        lock: LockWords,
+        /// Where the search for a free block starts; a hint.
+        hint: AtomicU32,
+        /// How many units there are; a block is a run of them.
+        units: AtomicU32,
+        /// Bytes of a unit, a power of two.
+        unit_size: AtomicU64,
+        /// One bit a unit: 1 in use.
+        bits_offset: AtomicU64,
+        /// [`Block`] of the unit in which a block starts.
+        table_offset: AtomicU64,
+        /// Where the units start.
+        data_offset: AtomicU64,
+        /// Later versions.
+        reserved0: Reserved<16>,
+        /// Those who wait for room.
+        room: EventWords,
+        /// Later versions.
+        reserved1: Reserved<56>,
+    }
+}
+
+shared! {
+    /// What a block of an arena belongs to; meaningful for the first unit of a block only.
+    Block: 16 {
+        /// Channel + 1 (bits 0 to 15), slot (16 to 39), lower 24 bits of the slot's generation (40 to 63); 0 if free.
+        tag: AtomicU64,
+        /// Units.
+        length: AtomicU32,
+        /// Later versions.
+        reserved: AtomicU32,
+    }
+}
+
+shared! {
+    /// A queue: ring or rings, slots, pending count.
+    Channel: 512 {
+        /// 1 Queue, 2 JoinableQueue, 3 pool.
+        kind: AtomicU32,
+        /// How many slots: the capacity in jobs.
+        slots: AtomicU32,
+        /// Bytes from one slot to the next.
+        slot_size: AtomicU32,
+        /// Bytes of a job's payload that a slot holds itself.
+        payload_size: AtomicU32,
+        /// Where in a slot its [`ResultHead`] stands; 0 without results.
+        result_offset: AtomicU32,
+        /// Bytes of a result that a slot holds itself.
+        result_size: AtomicU32,
+        /// Entries of a ring: a power of two, at least twice the slots.
+        ring_size: AtomicU32,
+        /// How many workers a job may cost before it is given up.
+        attempts: AtomicU32,
+        /// A hash of the names of codec and payload type.
+        type_hash: AtomicU64,
+        /// Where the slots start.
+        slots_offset: AtomicU64,
+        /// Where the job ring starts.
+        job_ring_offset: AtomicU64,
+        /// Where the result ring starts; 0 without results.
+        result_ring_offset: AtomicU64,
+
+        /// Guards the job ring, and every change that counts jobs up.
+        job_lock: LockWords,
+        /// Next entry to pop, modulo 2^32.
+        job_head: AtomicU32,
+        /// Next entry to push, modulo 2^32.
+        job_tail: AtomicU32,
+        /// The next job's ticket: its place in the order of jobs.
+        ticket: AtomicU64,
+        /// Later versions.
+        reserved0: Reserved<40>,
+
+        /// Those who wait for a job (or, in a Queue, for an item).
+        jobs: EventWords,
+        /// Later versions.
+        reserved1: Reserved<56>,
+
+        /// Guards the result ring, and in a pool every change that counts jobs down.
+        result_lock: LockWords,
+        /// Next entry to pop, modulo 2^32.
+        result_head: AtomicU32,
+        /// Next entry to push, modulo 2^32.
+        result_tail: AtomicU32,
+        /// Later versions.
+        reserved2: Reserved<48>,
+
+        /// Those who wait for results or for the end of all jobs.
+        done: EventWords,
+        /// Later versions.
+        reserved3: Reserved<56>,
+
+        /// Those who wait for a free slot.
+        free: EventWords,
+        /// How many free slots a putter that sleeps would like before it is woken, while jobs wait in the ring anyway.
+        free_wanted: AtomicU32,
+        /// Later versions.
+        reserved4: Reserved<52>,
+
+        /// Accepted jobs that have no outcome yet.
+        pending: AtomicU64,
+        /// Jobs that cost as many workers as they may and were given up, in a JoinableQueue.
+        lost: AtomicU64,
+        /// Later versions.
+        reserved5: Reserved<48>,
+
+        /// One bit a slot: 1 probably free. The slot word decides.
+        bits_offset: AtomicU64,
+        /// 1: no more puts.
+        closed: AtomicU32,
+        /// 1: some worker takes items from this Queue, so the parent must not take them out of its way.
+        worker_gets: AtomicU32,
+        /// Where the next search for a free slot starts, in words of 64 slots; a hint.
+        free_hint: AtomicU32,
+        /// Later versions.
+        reserved6: Reserved<44>,
+    }
+}
+
+shared! {
+    /// The start of each slot. The payload follows.
+    SlotHead: 24 {
+        /// The truth about the job: see [`SlotWord`].
+        word: AtomicU64,
+        /// The job's place in the order of jobs.
+        ticket: AtomicU64,
+        /// Bytes of the payload.
+        length: AtomicU32,
+        /// 0: the payload stands in the slot; else the number of its block's first unit in the jobs' arena, plus 1.
+        block: AtomicU32,
+    }
+}
+
+shared! {
+    /// The start of a slot's result, in a pool.
+    ResultHead: 16 {
+        /// Bytes of the result.
+        length: AtomicU32,
+        /// As [`SlotHead::block`], in the results' arena.
+        block: AtomicU32,
+        /// 1 value, 2 the task's own error, 3 panic, 4 the worker died, 5 timeout, 6 cancelled, 7 refused by the worker.
+        kind: AtomicU32,
+        /// For kind 4, the exit status as waitid tells it: code, or 65536 + signal.
+        detail: AtomicU32,
+    }
+}
+
+/// All shared structures, in the document's order.
+pub const ALL: &[Described] = &[
+    Header::DESCRIBED,
+    LockWords::DESCRIBED,
+    EventWords::DESCRIBED,
+    Participant::DESCRIBED,
+    Arena::DESCRIBED,
+    Block::DESCRIBED,
+    Channel::DESCRIBED,
+    SlotHead::DESCRIBED,
+    ResultHead::DESCRIBED,
+];

@@ -1,0 +1,619 @@
+//! A channel: one queue of a region, with its job ring, slots, pending count and, in a pool, its result ring.
+//!
+//! Here are its geometry and its *sections*: the short times for which one of its locks is held. Each moves slot indices and changes the
+//! slot words that the pending count depends on (protocol, rule 12), and nothing else: payloads are written before and read after.
+
+use super::event;
+use super::free::FreeBits;
+use super::index_ring::{Corrupt, Entry, IndexRing};
+use super::region::{Condition, Region, round_up};
+use crate::layout::{self, SlotHead, SlotWord, State};
+use crate::lock::{FutexLock, RawLock};
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering::*};
+
+/// What kind of queue a channel is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u32)]
+pub enum Kind {
+    /// Items go in and out; nobody counts them.
+    Queue = 1,
+    /// Items are pending until their taker says that they are done.
+    Joinable = 2,
+    /// Jobs have outcomes, which come back through a second ring.
+    Pool = 3,
+}
+
+/// Why an operation on a channel cannot go on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Stop {
+    /// The parent has shut the region down.
+    #[error("the region has been shut down")]
+    Shutdown,
+    /// Workers die as soon as they start.
+    #[error("no worker can live: they die as soon as they start")]
+    NoWorkers,
+    /// Its contents contradict each other.
+    #[error("the region's contents contradict each other: something has written over it")]
+    Corrupt,
+}
+
+/// Sizes of a channel to be made.
+#[derive(Clone, Copy, Debug)]
+pub struct ChannelPlan {
+    /// What kind.
+    pub kind: Kind,
+    /// How many slots: 1 to 2^24.
+    pub slots: u32,
+    /// Bytes of payload in a slot.
+    pub payload: usize,
+    /// Bytes of result in a slot (pools).
+    pub result: usize,
+    /// How many workers a job may cost.
+    pub attempts: u32,
+    /// A hash of codec and payload type.
+    pub type_hash: u64,
+    /// Where positions, generations and sequences start: tests start them near their maximum.
+    pub counters_from: u32,
+}
+
+/// What [`Channel::pop`] found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Popped {
+    /// So many entries.
+    Some(u32),
+    /// None; the event's sequence as it was then, under the lock (protocol, rule 1).
+    Empty(event::Seen),
+}
+
+/// At most so many entries are popped at once when the number is left to the channel.
+pub const MAX_BATCH: u32 = 64;
+
+/// The number of slots in a channel, at most: what a block's tag can name.
+pub const MAX_SLOTS: u32 = 1 << 24;
+
+/// One channel as this process sees it: the geometry, checked once.
+pub struct Channel {
+    pub(super) region: Arc<Region>,
+    pub(super) index: u32,
+    pub(super) kind: Kind,
+    pub(super) slots: u32,
+    pub(super) slot_size: usize,
+    pub(super) payload_size: usize,
+    pub(super) result_offset: usize,
+    pub(super) result_size: usize,
+    pub(super) slots_at: *mut u8,
+    job_entries: *const AtomicU64,
+    result_entries: *const AtomicU64,
+    ring_size: usize,
+    bits: *const AtomicU64,
+    desc: *const layout::Channel,
+}
+
+// SAFETY: the pointers are into the mapping of `region`, which the channel keeps alive; all that they lead to is atomics, except
+// payloads, which belong to the owner of their slot.
+unsafe impl Send for Channel {}
+// SAFETY: as above.
+unsafe impl Sync for Channel {}
+
+/// A lock of the region, held. Nothing in such a time allocates, runs user code, panics or waits for another lock (rule 7).
+pub(super) struct Section<'a> {
+    lock: &'a FutexLock,
+    region: &'a Region,
+}
+
+impl<'a> Section<'a> {
+    /// Waits for the lock, or for the end of the region.
+    #[inline]
+    pub(super) fn enter(region: &'a Region, lock: &'a FutexLock) -> Result<Section<'a>, Stop> {
+        let waited = lock.lock_unless(region.me(), || region.condition() != Condition::Open);
+        if waited != Ok(0) {
+            let (Ok(nanos) | Err(nanos)) = waited;
+            region.own_entry().lock_wait.fetch_add(nanos, Relaxed);
+            region.own_entry().lock_waits.fetch_add(1, Relaxed);
+        }
+        match waited {
+            Ok(_) => Ok(Section { lock, region }),
+            Err(_) => Err(stop(region).unwrap_or(Stop::Shutdown)),
+        }
+    }
+}
+
+impl Drop for Section<'_> {
+    #[inline]
+    fn drop(&mut self) {
+        // SAFETY: a section exists only while its lock is held by us.
+        unsafe { self.lock.unlock(self.region.me()) };
+    }
+}
+
+/// The region's condition as an error.
+pub(super) fn stop(region: &Region) -> Option<Stop> {
+    match region.condition() {
+        Condition::Open => None,
+        Condition::Shutdown => Some(Stop::Shutdown),
+        Condition::NoWorkers => Some(Stop::NoWorkers),
+        Condition::Corrupt => Some(Stop::Corrupt),
+    }
+}
+
+impl Channel {
+    /// Makes channel `index` in the region's heap. One thread of the parent does this at a time.
+    ///
+    /// # Errors
+    /// The bytes that it needs and the bytes that the heap has left, if those are fewer, or the region has no descriptor of that number.
+    pub fn create(region: &Arc<Region>, index: u32, plan: &ChannelPlan) -> Result<Channel, (u64, u64)> {
+        let (heap, heap_size) = region.heap();
+        let used = region.header().heap_used.load(Relaxed) as usize;
+        let left = heap_size.saturating_sub(used) as u64;
+        let fail = |needed: Option<usize>| (needed.map_or(u64::MAX, |n| n as u64), left);
+        let desc = region.channel(index).ok_or((0, 0))?;
+        assert!(plan.slots >= 1 && plan.slots <= MAX_SLOTS, "checked by the caller");
+        let head = size_of::<SlotHead>();
+        let sizes = || {
+            let payload_end = round_up(head.checked_add(plan.payload)?, 8)?;
+            let with_result = match plan.kind {
+                Kind::Pool => payload_end.checked_add(size_of::<layout::ResultHead>())?.checked_add(plan.result)?,
+                _ => payload_end,
+            };
+            let slot_size = round_up(with_result, layout::LINE)?;
+            let ring = 2 * (plan.slots as usize).next_power_of_two();
+            let ring_bytes = round_up(ring * 8, layout::LINE)?;
+            let bits = round_up(FreeBits::words_for(plan.slots) * 8, layout::LINE)?;
+            let rings = if plan.kind == Kind::Pool { 2 } else { 1 };
+            let slots = slot_size.checked_mul(plan.slots as usize)?;
+            let total = slots.checked_add(rings * ring_bytes)?.checked_add(bits)?;
+            Some((payload_end, slot_size, ring, ring_bytes, bits, slots, total))
+        };
+        let Some((payload_end, slot_size, ring, ring_bytes, bits, slots, total)) = sizes() else { return Err(fail(None)) };
+        if total as u64 > left || u32::try_from(slot_size).is_err() {
+            return Err(fail(Some(total)));
+        }
+        let at = heap + used;
+        region.header().heap_used.store((used + total) as u64, Relaxed);
+        let result_offset = if plan.kind == Kind::Pool { payload_end } else { 0 };
+        let rest = slot_size - if result_offset > 0 { result_offset + size_of::<layout::ResultHead>() } else { slot_size };
+        let payload_size = if result_offset > 0 { payload_end } else { slot_size } - head;
+        desc.kind.store(plan.kind as u32, Relaxed);
+        desc.slots.store(plan.slots, Relaxed);
+        desc.slot_size.store(slot_size as u32, Relaxed);
+        desc.payload_size.store(payload_size as u32, Relaxed);
+        desc.result_offset.store(result_offset as u32, Relaxed);
+        desc.result_size.store(rest as u32, Relaxed);
+        desc.ring_size.store(ring as u32, Relaxed);
+        desc.attempts.store(plan.attempts, Relaxed);
+        desc.type_hash.store(plan.type_hash, Relaxed);
+        desc.slots_offset.store(at as u64, Relaxed);
+        desc.job_ring_offset.store((at + slots) as u64, Relaxed);
+        desc.bits_offset.store((at + slots + ring_bytes) as u64, Relaxed);
+        if plan.kind == Kind::Pool {
+            desc.result_ring_offset.store((at + slots + ring_bytes + bits) as u64, Relaxed);
+        }
+        let from = plan.counters_from;
+        for position in [&desc.job_head, &desc.job_tail, &desc.result_head, &desc.result_tail] {
+            position.store(from, Relaxed);
+        }
+        for event in [&desc.jobs, &desc.done, &desc.free] {
+            event.sequence.store(from, Relaxed);
+        }
+        desc.ticket.store(u64::from(from) << 32 | u64::from(from), Relaxed);
+        let Some(channel) = Self::open(region, index) else { return Err(fail(Some(total))) };
+        for slot in 0..plan.slots {
+            channel.head(slot).word.store(SlotWord::new(State::Free, 0, 0, from).0, Relaxed);
+        }
+        channel.free_bits().give(0..plan.slots);
+        // R: the channel is complete ↔ `open` in another process loads the number with acquire.
+        region.header().channels_used.fetch_max(index + 1, Release);
+        Ok(channel)
+    }
+
+    /// Opens channel `index`; `None` if it does not exist or its descriptor cannot be right.
+    pub fn open(region: &Arc<Region>, index: u32) -> Option<Channel> {
+        region.header().channels_used.load(Acquire); // A ↔ R in `create`
+        let desc = region.channel(index)?;
+        let kind = match desc.kind.load(Relaxed) {
+            1 => Kind::Queue,
+            2 => Kind::Joinable,
+            3 => Kind::Pool,
+            _ => return None,
+        };
+        let slots = desc.slots.load(Relaxed);
+        let slot_size = desc.slot_size.load(Relaxed) as usize;
+        let payload_size = desc.payload_size.load(Relaxed) as usize;
+        let result_offset = desc.result_offset.load(Relaxed) as usize;
+        let result_size = desc.result_size.load(Relaxed) as usize;
+        let ring_size = desc.ring_size.load(Relaxed) as usize;
+        if slots == 0 || slots > MAX_SLOTS || !slot_size.is_multiple_of(layout::LINE) || slot_size == 0 {
+            return None;
+        }
+        if !ring_size.is_power_of_two() || ring_size < 2 * slots as usize || ring_size > 1 << 28 {
+            return None;
+        }
+        let payload_end = size_of::<SlotHead>() + payload_size;
+        if kind == Kind::Pool {
+            let result_end = result_offset + size_of::<layout::ResultHead>() + result_size;
+            if payload_end > result_offset || !result_offset.is_multiple_of(8) || result_end > slot_size {
+                return None;
+            }
+        } else if payload_end > slot_size || result_offset != 0 {
+            return None;
+        }
+        let (heap, heap_size) = region.heap();
+        let inside = |offset: u64, bytes: usize| {
+            let offset = usize::try_from(offset).ok()?;
+            let fits = offset >= heap && offset.checked_add(bytes)? <= heap + heap_size && offset % layout::LINE == 0;
+            // SAFETY: the heap lies in the mapping, as `Region::attach` has checked.
+            fits.then(|| unsafe { region.base().add(offset) })
+        };
+        let ring_bytes = ring_size * 8;
+        Some(Channel {
+            slots_at: inside(desc.slots_offset.load(Relaxed), slot_size.checked_mul(slots as usize)?)?,
+            job_entries: inside(desc.job_ring_offset.load(Relaxed), ring_bytes)?.cast(),
+            result_entries: match kind {
+                Kind::Pool => inside(desc.result_ring_offset.load(Relaxed), ring_bytes)?.cast(),
+                _ => std::ptr::NonNull::dangling().as_ptr(),
+            },
+            bits: inside(desc.bits_offset.load(Relaxed), FreeBits::words_for(slots) * 8)?.cast(),
+            desc,
+            region: region.clone(),
+            index,
+            kind,
+            slots,
+            slot_size,
+            payload_size,
+            result_offset,
+            result_size,
+            ring_size,
+        })
+    }
+
+    /// The descriptor.
+    #[inline]
+    pub fn desc(&self) -> &layout::Channel {
+        // SAFETY: in the mapping that `region` keeps alive; all atomics.
+        unsafe { &*self.desc }
+    }
+
+    /// The region.
+    pub fn region(&self) -> &Arc<Region> {
+        &self.region
+    }
+
+    /// The channel's number.
+    pub fn index(&self) -> u32 {
+        self.index
+    }
+
+    /// What kind it is.
+    pub fn kind(&self) -> Kind {
+        self.kind
+    }
+
+    /// How many slots it has.
+    pub fn capacity(&self) -> u32 {
+        self.slots
+    }
+
+    pub(super) fn job_ring(&self) -> IndexRing<'_> {
+        let d = self.desc();
+        // SAFETY: `open` has checked the range; atomics may be shared.
+        let entries = unsafe { std::slice::from_raw_parts(self.job_entries, self.ring_size) };
+        IndexRing::new(&d.job_head, &d.job_tail, entries)
+    }
+
+    pub(super) fn result_ring(&self) -> IndexRing<'_> {
+        let d = self.desc();
+        let len = if self.kind == Kind::Pool { self.ring_size } else { 0 };
+        // SAFETY: `open` has checked the range; of no length where there is none.
+        let entries = unsafe { std::slice::from_raw_parts(self.result_entries, len) };
+        IndexRing::new(&d.result_head, &d.result_tail, entries)
+    }
+
+    pub(super) fn free_bits(&self) -> FreeBits<'_> {
+        // SAFETY: as for the rings.
+        let words = unsafe { std::slice::from_raw_parts(self.bits, FreeBits::words_for(self.slots)) };
+        FreeBits::new(words, &self.desc().free_hint)
+    }
+
+    pub(super) fn job_lock(&self) -> &FutexLock {
+        FutexLock::of(&self.desc().job_lock)
+    }
+
+    pub(super) fn result_lock(&self) -> &FutexLock {
+        FutexLock::of(&self.desc().result_lock)
+    }
+
+    /// Notes that the region cannot be trusted, and wakes everybody who sleeps on this channel.
+    #[cold]
+    pub(super) fn corrupt(&self) -> Stop {
+        self.region.condemn(Condition::Corrupt);
+        self.wake_everybody();
+        Stop::Corrupt
+    }
+
+    /// Whether operations go on.
+    pub fn check(&self) -> Result<(), Stop> {
+        stop(&self.region).map_or(Ok(()), Err)
+    }
+
+    /// Moves all sequences and wakes all sleepers, also those at locks: after a death or a change of condition.
+    pub fn wake_everybody(&self) {
+        let d = self.desc();
+        for event in [&d.jobs, &d.done, &d.free] {
+            event::notify_all(event);
+        }
+        for lock in [self.job_lock(), self.result_lock()] {
+            lock.wake_all();
+        }
+    }
+
+    /// Stores READY for slots that are filled and owned by us, with ring entries and count, and wakes as many workers as there are jobs.
+    ///
+    /// # Errors
+    /// If the region has ended; the slots stay owned.
+    pub fn publish(&self, filled: &[super::Filling]) -> Result<(), Stop> {
+        let d = self.desc();
+        {
+            let _section = Section::enter(&self.region, self.job_lock())?;
+            let ring = self.job_ring();
+            if ring.push(filled.iter().map(|f| Entry { slot: f.slot, generation: f.word.generation() })).is_err() {
+                drop(_section);
+                return Err(self.corrupt());
+            }
+            let first = d.ticket.load(Relaxed);
+            d.ticket.store(first.wrapping_add(filled.len() as u64), Relaxed);
+            for (k, f) in filled.iter().enumerate() {
+                let head = self.head(f.slot);
+                head.ticket.store(first.wrapping_add(k as u64), Relaxed);
+                head.word.store(f.word.to(State::Ready, 0).0, Release); // R1: payload before READY ↔ A1 in `start`
+            }
+            if self.kind != Kind::Queue {
+                d.pending.fetch_add(filled.len() as u64, Relaxed);
+            }
+        }
+        event::notify(&d.jobs, filled.len() as u32); // rule 2
+        Ok(())
+    }
+
+    /// Pops entries from the job ring: `wanted`, or by guided self-scheduling up to `most`.
+    ///
+    /// # Errors
+    /// If the region has ended.
+    pub fn pop(&self, wanted: Option<u32>, most: u32, into: &mut VecDeque<Entry>) -> Result<Popped, Stop> {
+        let d = self.desc();
+        let _section = Section::enter(&self.region, self.job_lock())?;
+        let ring = self.job_ring();
+        let popped = ring.depth().and_then(|depth| {
+            // Where the parent alone takes, nobody else goes short.
+            let alone = self.kind == Kind::Queue && d.worker_gets.load(Relaxed) == 0;
+            let takers = if alone { 1 } else { 2 * d_workers(&self.region) };
+            let count = wanted.unwrap_or_else(|| (depth / takers).clamp(1, most));
+            ring.pop(count, |entry| into.push_back(entry))
+        });
+        match popped {
+            Ok(0) => Ok(Popped::Empty(event::look(&d.jobs))),
+            Ok(n) => {
+                if n > 1 {
+                    // Under the lock, so that whoever finds the ring empty after us sees it.
+                    self.region.own_entry().holding.fetch_add(n - 1, Relaxed);
+                }
+                Ok(Popped::Some(n))
+            }
+            Err(Corrupt) => {
+                drop(_section);
+                Err(self.corrupt())
+            }
+        }
+    }
+
+    /// Says that a batch of `n` popped entries has been used up.
+    pub fn batch_used(&self, n: u32) {
+        if n > 1 {
+            let holding = &self.region.own_entry().holding;
+            holding.fetch_sub((n - 1).min(holding.load(Relaxed)), Relaxed);
+        }
+    }
+
+    /// Offers jobs again that others have popped and not started, if the ring is empty; tells how many (rule 15).
+    ///
+    /// # Errors
+    /// If the region has ended.
+    pub fn offer_again(&self) -> Result<u32, Stop> {
+        let me = self.region.me().id();
+        if !self.region.participants().any(|(id, p)| id != me && p.holding.load(Relaxed) > 0 && p.state.load(Relaxed) == 2) {
+            return Ok(0);
+        }
+        // Looked up without the lock and pushed under it, if the ring is still empty: stale entries do no harm, a start is a CAS.
+        let mut ready = self.ready_by_ticket();
+        ready.truncate(self.slots as usize);
+        if ready.is_empty() {
+            return Ok(0);
+        }
+        let offered = {
+            let _section = Section::enter(&self.region, self.job_lock())?;
+            let ring = self.job_ring();
+            match ring.depth() {
+                Ok(0) => ring.push(ready.iter().copied()).map(|()| ready.len() as u32),
+                Ok(n) => Ok(n),
+                Err(c) => Err(c),
+            }
+        };
+        let Ok(offered) = offered else { return Err(self.corrupt()) };
+        if offered > 1 {
+            event::notify(&self.desc().jobs, offered - 1);
+        }
+        Ok(offered)
+    }
+
+    /// Entries for all READY slots, in the order in which they were put.
+    pub(super) fn ready_by_ticket(&self) -> Vec<Entry> {
+        self.entries_by_ticket(State::Ready)
+    }
+
+    pub(super) fn entries_by_ticket(&self, state: State) -> Vec<Entry> {
+        let base = self.desc().ticket.load(Relaxed);
+        let mut found: Vec<(u64, Entry)> = (0..self.slots)
+            .filter_map(|slot| {
+                let head = self.head(slot);
+                let word = SlotWord(head.word.load(Relaxed));
+                // Tickets run on modulo 2^64: the distance back from the next one gives their order.
+                let age = base.wrapping_sub(head.ticket.load(Relaxed));
+                word.is(state).then_some((age, Entry { slot, generation: word.generation() }))
+            })
+            .collect();
+        found.sort_by_key(|&(age, _)| std::cmp::Reverse(age));
+        found.into_iter().map(|(_, entry)| entry).collect()
+    }
+
+    /// Puts a job that we are running back at the end of the ring. `charge` counts an attempt; a job that has none left is given up:
+    /// it is FINISHED, its word is returned, and it is to be delivered.
+    ///
+    /// # Errors
+    /// If the region has ended.
+    pub fn put_back(&self, slot: u32, running: SlotWord, charge: bool) -> Result<Option<SlotWord>, Stop> {
+        let d = self.desc();
+        let word = if charge { running.charged() } else { running };
+        if charge && u32::from(word.attempt()) >= d.attempts.load(Relaxed).max(1) {
+            d.lost.fetch_add(1, Relaxed);
+            return Ok(self.finish(slot, running));
+        }
+        let pushed = {
+            let _section = Section::enter(&self.region, self.job_lock())?;
+            self.head(slot).word.store(word.to(State::Ready, 0).0, Release); // R1 ↔ A1 in `start`
+            self.job_ring().push([Entry { slot, generation: word.generation() }].into_iter())
+        };
+        if pushed.is_err() {
+            return Err(self.corrupt());
+        }
+        event::notify(&d.jobs, 1);
+        Ok(None)
+    }
+
+    /// Gives finished jobs of a JoinableQueue their end: FINISHED → FREE with the count, under the job lock. By CAS, since a
+    /// waiter may have done it for us (rule 13); what we won counts.
+    ///
+    /// # Errors
+    /// If the region has ended.
+    pub fn deliver_free(&self, finished: &[(u32, SlotWord)]) -> Result<(), Stop> {
+        let d = self.desc();
+        let mut won = [0u32; MAX_BATCH as usize];
+        for part in finished.chunks(MAX_BATCH as usize) {
+            let mut wins = 0;
+            let mut blocks = self.blocks_of(part.iter().map(|f| f.0));
+            let left = {
+                let _section = Section::enter(&self.region, self.job_lock())?;
+                for &(slot, word) in part {
+                    // R2: the copy out came before FREE ↔ A2 in `take`. A ↔ FINISHED's release, for one who helps.
+                    if self.head(slot).word.compare_exchange(word.0, word.freed().0, AcqRel, Relaxed).is_ok() {
+                        won[wins] = slot;
+                        wins += 1;
+                    }
+                }
+                // R3: FREE before the count falls ↔ A3 in `pending`.
+                d.pending.fetch_sub(wins as u64, Release).wrapping_sub(wins as u64)
+            };
+            self.free_blocks(&mut blocks, part);
+            self.free_bits().give(won[..wins].iter().copied());
+            if wins > 0 {
+                self.notify_free(wins as u32);
+            }
+            if left == 0 {
+                event::notify_all(&d.done);
+            }
+        }
+        Ok(())
+    }
+
+    /// Says that slots have become free.
+    pub(super) fn notify_free(&self, count: u32) {
+        event::notify(&self.desc().free, count);
+    }
+
+    /// Delivers outcomes in a pool: FINISHED → DONE with the count, under the result lock, by CAS (rule 13).
+    ///
+    /// # Errors
+    /// If the region has ended.
+    pub fn deliver_done(&self, finished: &[(u32, SlotWord)]) -> Result<(), Stop> {
+        let d = self.desc();
+        let mut wins = 0;
+        let pushed = {
+            let _section = Section::enter(&self.region, self.result_lock())?;
+            let ring = self.result_ring();
+            let mut result = Ok(());
+            for &(slot, word) in finished {
+                let done = word.to(State::Done, 0);
+                // R4: outcome before DONE ↔ A4 in `collect`. A ↔ FINISHED's release, for one who helps.
+                if self.head(slot).word.compare_exchange(word.0, done.0, AcqRel, Relaxed).is_ok() {
+                    wins += 1;
+                    result = result.and(ring.push([Entry { slot, generation: word.generation() }].into_iter()));
+                }
+            }
+            d.pending.fetch_sub(wins, Release); // R3: DONE before the count falls ↔ A3 in `pending`
+            result
+        };
+        if pushed.is_err() {
+            return Err(self.corrupt());
+        }
+        if wins > 0 {
+            event::notify(&d.done, wins as u32);
+        }
+        Ok(())
+    }
+
+    /// Pops up to `most` outcomes from the result ring.
+    ///
+    /// # Errors
+    /// If the region has ended in a way that leaves nothing to read.
+    pub fn pop_results(&self, most: u32, into: &mut Vec<Entry>) -> Result<Popped, Stop> {
+        let _section = Section::enter(&self.region, self.result_lock())?;
+        match self.result_ring().pop(most, |entry| into.push(entry)) {
+            Ok(0) => Ok(Popped::Empty(event::look(&self.desc().done))),
+            Ok(n) => Ok(Popped::Some(n)),
+            Err(Corrupt) => {
+                drop(_section);
+                Err(self.corrupt())
+            }
+        }
+    }
+
+    /// Accepted jobs that have no outcome yet.
+    #[inline]
+    pub fn pending(&self) -> u64 {
+        self.desc().pending.load(Acquire) // A3 ↔ R3
+    }
+
+    /// Slots that are FINISHED and not delivered, with their words.
+    pub fn finished(&self) -> Vec<(u32, SlotWord)> {
+        (0..self.slots)
+            .filter_map(|slot| {
+                // SeqCst ↔ the CAS to FINISHED in `finish`: the other half of rule 13.
+                let word = SlotWord(self.head(slot).word.load(SeqCst));
+                word.is(State::Finished).then_some((slot, word))
+            })
+            .collect()
+    }
+
+    /// Delivers what others have finished and not delivered, for one who is about to sleep until it is; whether there was any.
+    pub fn help(&self) -> bool {
+        let finished = self.finished();
+        if finished.is_empty() {
+            return false;
+        }
+        match self.kind {
+            Kind::Pool => self.deliver_done(&finished).is_ok(),
+            _ => self.deliver_free(&finished).is_ok(),
+        }
+    }
+
+    /// Whether somebody may be waiting for what a finished job sets free (rule 13): load after FINISHED.
+    #[inline]
+    pub fn somebody_waits(&self) -> bool {
+        let d = self.desc();
+        d.done.sleepers.load(SeqCst) != 0 || d.free.sleepers.load(SeqCst) != 0
+    }
+}
+
+fn d_workers(region: &Region) -> u32 {
+    region.header().workers.load(Relaxed).clamp(1, 4095)
+}

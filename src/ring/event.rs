@@ -1,0 +1,142 @@
+//! An event count: the place where those sleep who found nothing to do.
+//!
+//! A *sequence* that only grows, and a number of *sleepers* (protocol, rule 1).
+//!
+//! | sleeper | waker |
+//! |---|---|
+//! | read the sequence under the ring's lock, when the ring is found empty (S0) | change the ring under its lock, unlock |
+//! | sleepers += 1 (S1) | sequence += 1 (W1) |
+//! | last look (S2), then futex-wait while the sequence is what was read | load sleepers (W2); wake if there are any |
+//!
+//! S1 and W1 are read-modify-writes, S2 and W2 loads, all four sequentially consistent: either W2 sees the sleeper, or W1 came before S1, and
+//! then the wait finds another sequence and does not sleep. Sleepers are never reset after a death: recovery takes back exactly one
+//! for a dead participant whose entry says that it slept (`sleeps_on` is set after S1 and cleared before the number goes down, so it
+//! never takes back what was not counted).
+
+use super::region::{Condition, Region, WaitPolicy};
+use crate::layout::EventWords;
+use crate::sys::clock::{self, Deadline};
+use crate::sys::futex::{self, Wait};
+use std::cell::Cell;
+use std::sync::atomic::Ordering::*;
+
+/// How long a waiter spins at most before it sleeps: about what a sleep and a wake-up cost on a virtual machine, so that
+/// spinning costs at most twice the better choice.
+const SPIN_NANOS: u64 = 30_000;
+
+/// What a waiter does with its CPU between two looks, and how many looks it takes before it reads the clock.
+const LOOKS_PER_CLOCK: u32 = 64;
+
+thread_local! {
+    /// The region (by its id) in which this thread is counted as awake.
+    static AWAKE_IN: Cell<u64> = const { Cell::new(0) };
+}
+
+/// The sequence as it was when the condition was looked at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Seen(pub u32);
+
+/// The sequence now. Read it before looking for what is waited for, or under the lock when it is found missing.
+#[inline]
+pub fn look(event: &EventWords) -> Seen {
+    // S0 ↔ W1 where no lock is between.
+    Seen(event.sequence.load(SeqCst))
+}
+
+/// Says that something happened, of which up to `count` sleepers can make use.
+#[inline]
+pub fn notify(event: &EventWords, count: u32) {
+    event.sequence.fetch_add(1, SeqCst); // W1 ↔ S1
+    let sleepers = event.sleepers.load(SeqCst); // W2 ↔ S1
+    if sleepers != 0 {
+        wake(event, count.min(sleepers));
+    }
+}
+
+#[cold]
+fn wake(event: &EventWords, count: u32) {
+    futex::wake(&event.sequence, count);
+}
+
+/// Moves the sequence and wakes all who may sleep, whatever the number of sleepers says.
+pub fn notify_all(event: &EventWords) {
+    event.sequence.fetch_add(1, SeqCst); // W1 ↔ S1
+    futex::wake_all(&event.sequence);
+}
+
+/// Counts this thread among those that are awake, once.
+pub(super) fn seat(region: &Region) {
+    if AWAKE_IN.get() != region.id() {
+        AWAKE_IN.set(region.id());
+        region.header().awake.fetch_add(1, Relaxed);
+    }
+}
+
+/// Whether there is a CPU for all who are awake, so that spinning takes nothing from anybody.
+fn may_spin(region: &Region) -> bool {
+    region.header().awake.load(Relaxed) <= region.cpus()
+}
+
+/// Waits until the sequence is no longer `seen`, or the deadline passes. `last_look` is asked after this thread has been counted as a
+/// sleeper: `true` means that there is something to do after all. May return early; the caller looks again.
+pub fn wait(
+    region: &Region,
+    event: &EventWords,
+    seen: Seen,
+    deadline: Option<Deadline>,
+    last_look: impl FnOnce() -> bool,
+) -> Wait {
+    seat(region);
+    if region.wait_policy() != WaitPolicy::Block {
+        let start = clock::now();
+        let mut looks = 0u32;
+        while region.wait_policy() == WaitPolicy::Spin || may_spin(region) {
+            if event.sequence.load(Relaxed) != seen.0 || region.condition() != Condition::Open {
+                return Wait::Woken;
+            }
+            std::hint::spin_loop();
+            looks += 1;
+            if looks.is_multiple_of(LOOKS_PER_CLOCK) {
+                let now = clock::now();
+                if deadline.is_some_and(|d| now >= d.0) {
+                    return Wait::TimedOut;
+                }
+                if region.wait_policy() == WaitPolicy::Adaptive && now - start > SPIN_NANOS {
+                    break;
+                }
+            }
+        }
+    }
+    sleep(region, event, seen, deadline, last_look)
+}
+
+#[cold]
+fn sleep(
+    region: &Region,
+    event: &EventWords,
+    seen: Seen,
+    deadline: Option<Deadline>,
+    last_look: impl FnOnce() -> bool,
+) -> Wait {
+    let entry = region.own_entry();
+    event.sleepers.fetch_add(1, SeqCst); // S1 ↔ W1, W2
+    // One thread of a process is registered; if another one is, a death of this process leaves the number one too high, which costs
+    // needless wake-ups and nothing else.
+    let offset = event as *const EventWords as u64 - region.base() as u64;
+    let registered = entry.sleeps_on.compare_exchange(0, offset, Relaxed, Relaxed).is_ok();
+    // S2: SeqCst inside the closure's own loads ↔ W1 of whoever changed what it looks at.
+    let result = if last_look() || region.header().condition.load(SeqCst) != 0 {
+        Wait::Woken
+    } else {
+        region.header().awake.fetch_sub(1, Relaxed);
+        let result = futex::wait(&event.sequence, seen.0, deadline);
+        region.header().awake.fetch_add(1, Relaxed);
+        result
+    };
+    if registered {
+        // R ↔ the supervisor reads it after this process's end, which orders it; the release keeps it before the next line for a process that is killed between the two.
+        entry.sleeps_on.store(0, Release);
+    }
+    event.sleepers.fetch_sub(1, SeqCst);
+    result
+}

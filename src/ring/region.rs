@@ -1,0 +1,405 @@
+//! A region as one process sees it: the mapping, its geometry (checked once and then kept in private memory), and who we are in it.
+//!
+//! Whatever lies in the region is a claim. Offsets and sizes are read once, when the region is attached or a channel is opened, checked
+//! against the mapping's size, and never read again.
+
+use super::arena::Arena;
+use crate::layout::{self, Header, Participant};
+use crate::lock::Holder;
+use crate::sys::mapping::{MapError, Mapping};
+use std::sync::atomic::Ordering::*;
+
+/// Why a region cannot be made or attached.
+#[derive(Debug, thiserror::Error)]
+pub enum RegionError {
+    /// The memory can't be had, or not mapped.
+    #[error(transparent)]
+    Map(#[from] MapError),
+    /// The sizes asked for leave no room for anything.
+    #[error("a region of {size} bytes is too small: it needs at least {needed}")]
+    TooSmall {
+        /// Bytes asked for.
+        size: usize,
+        /// Bytes needed.
+        needed: usize,
+    },
+    /// The first bytes are not gristmill's.
+    #[error("this is not a gristmill region: it starts with {found:#018x}")]
+    NotOurs {
+        /// The first eight bytes.
+        found: u64,
+    },
+    /// Another version wrote it.
+    #[error(
+        "the region has layout version {found}, this program reads version {}: build both from the same gristmill",
+        layout::VERSION
+    )]
+    Version {
+        /// Its version.
+        found: u32,
+    },
+    /// Its maker died or has not come to the end.
+    #[error("the region was never made ready: its maker has not finished, or died while making it")]
+    NotReady,
+    /// It says that it is larger than what there is.
+    #[error("the region is truncated: it says {says} bytes, there are {mapped}")]
+    Truncated {
+        /// Bytes by its header.
+        says: u64,
+        /// Bytes mapped.
+        mapped: usize,
+    },
+    /// Sizes or places that can't be.
+    #[error("the region's {what} cannot be right: not attached")]
+    Inconsistent {
+        /// The field or group of fields.
+        what: &'static str,
+    },
+}
+
+/// Why operations on a region stop: the values of [`Header::condition`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u32)]
+pub enum Condition {
+    /// All is well.
+    Open = 0,
+    /// The parent shut it down.
+    Shutdown = 1,
+    /// Workers die as soon as they start.
+    NoWorkers = 2,
+    /// Its contents contradict each other.
+    Corrupt = 3,
+}
+
+/// How those who wait do it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+#[repr(u32)]
+pub enum WaitPolicy {
+    /// Spin for about as long as a sleep and a wake-up cost, if no more threads are awake than there are CPUs; then sleep.
+    #[default]
+    Adaptive = 0,
+    /// Spin until it happens. For processes that have a CPU each.
+    Spin = 1,
+    /// Sleep at once.
+    Block = 2,
+}
+
+impl WaitPolicy {
+    fn from_word(word: u32) -> Self {
+        match word {
+            1 => WaitPolicy::Spin,
+            2 => WaitPolicy::Block,
+            _ => WaitPolicy::Adaptive,
+        }
+    }
+}
+
+/// Sizes of a region to be made.
+#[derive(Clone, Copy, Debug)]
+pub struct Plan {
+    /// Bytes in all.
+    pub size: usize,
+    /// Bytes of each of the two arenas.
+    pub arena: usize,
+    /// Entries for participants, number 0 included.
+    pub participants: u32,
+    /// Descriptors for channels.
+    pub channels: u32,
+    /// CPUs that may be used.
+    pub cpus: u32,
+    /// How to wait.
+    pub wait: WaitPolicy,
+}
+
+/// Places and sizes, checked.
+#[derive(Clone, Copy, Debug)]
+struct Geometry {
+    participants: usize,
+    participant_count: u32,
+    channels: usize,
+    channel_count: u32,
+    heap: usize,
+    heap_size: usize,
+}
+
+/// A region that this process has attached.
+pub struct Region {
+    mapping: Mapping,
+    geometry: Geometry,
+    arenas: [Arena; 2],
+    me: Holder,
+    cpus: u32,
+    wait: WaitPolicy,
+    id: u64,
+}
+
+/// Rounds up to a multiple of a power of two, unless that overflows.
+pub(crate) fn round_up(n: usize, to: usize) -> Option<usize> {
+    Some(n.checked_add(to - 1)? & !(to - 1))
+}
+
+impl Region {
+    /// Makes a region in `mapping`, which is all zero, and attaches it as participant 1.
+    ///
+    /// # Errors
+    /// [`RegionError::TooSmall`].
+    pub fn create(mapping: Mapping, plan: Plan) -> Result<Region, RegionError> {
+        let size = mapping.size();
+        let participants = size_of::<Header>();
+        let channels = participants + plan.participants as usize * size_of::<Participant>();
+        let arenas = channels + plan.channels as usize * size_of::<layout::Channel>();
+        let first = arenas + 2 * size_of::<layout::Arena>();
+        let place = |at: usize| Arena::bytes(plan.arena).and_then(|b| round_up(at.checked_add(b)?, 4096));
+        let second = place(first);
+        let heap = second.and_then(place);
+        let (Some(second), Some(heap)) = (second, heap) else {
+            return Err(RegionError::TooSmall { size, needed: usize::MAX });
+        };
+        if heap >= size {
+            return Err(RegionError::TooSmall { size, needed: heap + 4096 });
+        }
+        // SAFETY: the mapping is at least `size_of::<Header>()` bytes (`heap < size`), page-aligned, and lives in `mapping`.
+        let header = unsafe { &*(mapping.base() as *const Header) };
+        header.magic.store(layout::MAGIC, Relaxed);
+        header.version.store(layout::VERSION, Relaxed);
+        header.header_size.store(size_of::<Header>() as u32, Relaxed);
+        header.region_size.store(size as u64, Relaxed);
+        header.region_id.store(rand::random(), Relaxed);
+        header.participants_offset.store(participants as u64, Relaxed);
+        header.participants.store(plan.participants, Relaxed);
+        header.participant_size.store(size_of::<Participant>() as u32, Relaxed);
+        header.channels_offset.store(channels as u64, Relaxed);
+        header.channels.store(plan.channels, Relaxed);
+        header.channel_size.store(size_of::<layout::Channel>() as u32, Relaxed);
+        header.arenas_offset.store(arenas as u64, Relaxed);
+        header.arena_size.store(size_of::<layout::Arena>() as u32, Relaxed);
+        header.cpus.store(plan.cpus, Relaxed);
+        header.heap_offset.store(heap as u64, Relaxed);
+        header.heap_size.store((size - heap) as u64, Relaxed);
+        header.wait_policy.store(plan.wait as u32, Relaxed);
+        header.parent_pid.store(std::process::id(), Relaxed);
+        for (k, at) in [first, second].into_iter().enumerate() {
+            // SAFETY: `Arena::bytes` bytes from `at` end before the heap, and the descriptor's place ends at `first`; nobody else has this mapping yet.
+            unsafe {
+                let desc = mapping.base().add(arenas + k * size_of::<layout::Arena>()) as *const layout::Arena;
+                Arena::format(&*desc, at, plan.arena);
+            }
+        }
+        // R: the ready mark is the last thing written ↔ `attach` loads it with acquire.
+        header.ready.store(layout::READY_MARK, Release);
+        let region = Self::attach(mapping, Holder::new(1, 1))?;
+        region.enter(std::process::id(), 1);
+        Ok(region)
+    }
+
+    /// Attaches a region that somebody else has made, as participant `me`.
+    ///
+    /// # Errors
+    /// Every one of [`RegionError`] that describes contents.
+    pub fn attach(mapping: Mapping, me: Holder) -> Result<Region, RegionError> {
+        let mapped = mapping.size();
+        if mapped < layout::MIN_REGION {
+            return Err(RegionError::Truncated { says: layout::MIN_REGION as u64, mapped });
+        }
+        // SAFETY: the mapping is larger than a header, page-aligned, and lives in `mapping`.
+        let header = unsafe { &*(mapping.base() as *const Header) };
+        // A ↔ R in `create`: what is behind the mark is written.
+        let ready = header.ready.load(Acquire);
+        let found = header.magic.load(Relaxed);
+        if found != layout::MAGIC {
+            return Err(if found == 0 && ready == 0 { RegionError::NotReady } else { RegionError::NotOurs { found } });
+        }
+        let version = header.version.load(Relaxed);
+        if version != layout::VERSION {
+            return Err(RegionError::Version { found: version });
+        }
+        if ready != layout::READY_MARK {
+            return Err(RegionError::NotReady);
+        }
+        let says = header.region_size.load(Relaxed);
+        if says > mapped as u64 {
+            return Err(RegionError::Truncated { says, mapped });
+        }
+        let inside = |what, offset: u64, count: u64, each: u64, align: u64| -> Result<usize, RegionError> {
+            let end = count.checked_mul(each).and_then(|n| n.checked_add(offset));
+            if !offset.is_multiple_of(align) || offset < size_of::<Header>() as u64 || end.is_none_or(|e| e > says) {
+                return Err(RegionError::Inconsistent { what });
+            }
+            Ok(offset as usize)
+        };
+        let sizes = [
+            (header.header_size.load(Relaxed), size_of::<Header>()),
+            (header.participant_size.load(Relaxed), size_of::<Participant>()),
+            (header.channel_size.load(Relaxed), size_of::<layout::Channel>()),
+            (header.arena_size.load(Relaxed), size_of::<layout::Arena>()),
+        ];
+        if sizes.iter().any(|&(found, ours)| found as usize != ours) {
+            return Err(RegionError::Inconsistent { what: "structure sizes" });
+        }
+        let participant_count = header.participants.load(Relaxed);
+        let channel_count = header.channels.load(Relaxed);
+        if !(2..=layout::MAX_PARTICIPANTS + 1).contains(&participant_count) || u32::from(me.id()) >= participant_count {
+            return Err(RegionError::Inconsistent { what: "number of participants" });
+        }
+        if channel_count > u32::from(u16::MAX) - 1 {
+            return Err(RegionError::Inconsistent { what: "number of channels" });
+        }
+        let (part, chan, aren) = (size_of::<Participant>(), size_of::<layout::Channel>(), size_of::<layout::Arena>());
+        let heap_size = header.heap_size.load(Relaxed);
+        let geometry = Geometry {
+            participants: inside(
+                "participants",
+                header.participants_offset.load(Relaxed),
+                u64::from(participant_count),
+                part as u64,
+                64,
+            )?,
+            participant_count,
+            channels: inside("channels", header.channels_offset.load(Relaxed), u64::from(channel_count), chan as u64, 64)?,
+            channel_count,
+            heap: inside("heap", header.heap_offset.load(Relaxed), heap_size, 1, 64)?,
+            heap_size: heap_size as usize,
+        };
+        let arenas = inside("arenas", header.arenas_offset.load(Relaxed), 2, aren as u64, 64)?;
+        let arena = |k: usize| {
+            // SAFETY: `inside` has checked that both descriptors lie in the mapping; 64-aligned.
+            let desc = unsafe { mapping.base().add(arenas + k * aren) } as *const layout::Arena;
+            // SAFETY: as above, and the mapping outlives the arena: both are fields of the region, and no reference leaves it.
+            unsafe { Arena::open(mapping.base(), says as usize, desc) }.ok_or(RegionError::Inconsistent { what: "arena" })
+        };
+        Ok(Region {
+            arenas: [arena(0)?, arena(1)?],
+            geometry,
+            me,
+            cpus: header.cpus.load(Relaxed).max(1),
+            wait: WaitPolicy::from_word(header.wait_policy.load(Relaxed)),
+            id: header.region_id.load(Relaxed),
+            mapping,
+        })
+    }
+
+    /// Notes in our entry that this process is here.
+    pub fn enter(&self, pid: u32, epoch: u32) {
+        let entry = self.own_entry();
+        entry.pid.store(pid, Relaxed);
+        entry.epoch.store(epoch, Relaxed);
+        entry.start_time.store(crate::sys::pidfd::start_time(pid).unwrap_or(0), Relaxed);
+        entry.holding.store(0, Relaxed);
+        entry.sleeps_on.store(0, Relaxed);
+        self.header().participants_used.fetch_max(u32::from(self.me.id()), Relaxed);
+        super::event::seat(self);
+        // R: the entry is complete ↔ the supervisor loads the state with acquire.
+        entry.state.store(2, Release);
+    }
+
+    /// The header.
+    #[inline]
+    pub fn header(&self) -> &Header {
+        // SAFETY: checked at `attach`; the mapping lives as long as `self`, and all of Header is atomics.
+        unsafe { &*(self.mapping.base() as *const Header) }
+    }
+
+    /// The entry of participant `id`; `None` if there is none of that number.
+    #[inline]
+    pub fn participant(&self, id: u16) -> Option<&Participant> {
+        if id == 0 || u32::from(id) >= self.geometry.participant_count {
+            return None;
+        }
+        // SAFETY: `attach` has checked that all entries lie in the mapping and are aligned; all of them is atomics.
+        Some(unsafe {
+            &*(self.mapping.base().add(self.geometry.participants + usize::from(id) * size_of::<Participant>())
+                as *const Participant)
+        })
+    }
+
+    /// Our own entry.
+    #[inline]
+    pub fn own_entry(&self) -> &Participant {
+        self.participant(self.me.id()).expect("checked at attach")
+    }
+
+    /// Entries from 1 to the highest number in use.
+    pub fn participants(&self) -> impl Iterator<Item = (u16, &Participant)> {
+        let used = self.header().participants_used.load(Relaxed).min(self.geometry.participant_count - 1) as u16;
+        (1..=used).map(|id| (id, self.participant(id).expect("below the count")))
+    }
+
+    /// How many participants there can be, number 0 not counted.
+    pub fn participant_limit(&self) -> u16 {
+        (self.geometry.participant_count - 1) as u16
+    }
+
+    /// The descriptor of channel `index`; `None` if there is no room for one of that number.
+    pub(crate) fn channel(&self, index: u32) -> Option<&layout::Channel> {
+        if index >= self.geometry.channel_count {
+            return None;
+        }
+        // SAFETY: as for participants.
+        Some(unsafe {
+            &*(self.mapping.base().add(self.geometry.channels + index as usize * size_of::<layout::Channel>())
+                as *const layout::Channel)
+        })
+    }
+
+    /// Where the heap starts and how many bytes it has.
+    pub(crate) fn heap(&self) -> (usize, usize) {
+        (self.geometry.heap, self.geometry.heap_size)
+    }
+
+    /// The arena of jobs' payloads (0) or of results (1).
+    #[inline]
+    pub fn arena(&self, which: usize) -> &Arena {
+        &self.arenas[which]
+    }
+
+    /// Who we are in the region.
+    #[inline]
+    pub fn me(&self) -> Holder {
+        self.me
+    }
+
+    /// The mapping.
+    pub fn mapping(&self) -> &Mapping {
+        &self.mapping
+    }
+
+    /// Address of the region's first byte.
+    #[inline]
+    pub(crate) fn base(&self) -> *mut u8 {
+        self.mapping.base()
+    }
+
+    /// How to wait here.
+    #[inline]
+    pub fn wait_policy(&self) -> WaitPolicy {
+        self.wait
+    }
+
+    /// How many CPUs the parent may use.
+    #[inline]
+    pub fn cpus(&self) -> u32 {
+        self.cpus
+    }
+
+    /// The random number that tells this region from others.
+    pub fn id(&self) -> u64 {
+        self.id
+    }
+
+    /// Whether operations go on, and if not, why.
+    #[inline]
+    pub fn condition(&self) -> Condition {
+        match self.header().condition.load(Relaxed) {
+            0 => Condition::Open,
+            1 => Condition::Shutdown,
+            2 => Condition::NoWorkers,
+            _ => Condition::Corrupt,
+        }
+    }
+
+    /// Ends all operations for the reason given; the first reason stays. The caller wakes all sleepers after it.
+    pub fn condemn(&self, why: Condition) {
+        // SeqCst ↔ the look at the condition by one that has counted itself as a sleeper (ring/event.rs).
+        let _ = self.header().condition.compare_exchange(0, why as u32, SeqCst, Relaxed);
+    }
+}

@@ -1,0 +1,363 @@
+//! Slots: taking a free one, filling it, starting, finishing and freeing its job. No lock is held in any of this.
+
+use super::arena::Tag;
+use super::channel::{Channel, Section};
+use super::event;
+use crate::layout::{ResultHead, SlotHead, SlotWord, State};
+use std::sync::atomic::{AtomicU32, Ordering::*};
+
+/// Arena of jobs' payloads.
+pub const JOBS: usize = 0;
+/// Arena of results and of a Queue's items.
+pub const RESULTS: usize = 1;
+
+/// A slot that is ours to fill.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Filling {
+    /// Its index.
+    pub slot: u32,
+    /// Its word: OWNED by us.
+    pub word: SlotWord,
+}
+
+/// Why a payload was not written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NoRoom {
+    /// The arena has no free run of that size now; its event as it was before the look.
+    Now(event::Seen),
+    /// It is larger than the arena, of so many bytes.
+    Ever(usize),
+    /// The region has ended.
+    Stopped(super::Stop),
+}
+
+/// A payload in shared memory, to be copied out: no reference to its bytes is ever made.
+#[derive(Clone, Copy, Debug)]
+pub struct Payload<'a> {
+    place: *const u8,
+    length: usize,
+    held: std::marker::PhantomData<&'a [u8]>,
+}
+
+impl<'a> Payload<'a> {
+    /// Private bytes, to be read as if they came from a slot.
+    pub fn of(bytes: &'a [u8]) -> Self {
+        Payload { place: bytes.as_ptr(), length: bytes.len(), held: std::marker::PhantomData }
+    }
+
+    /// Bytes.
+    #[inline]
+    #[allow(clippy::len_without_is_empty)]
+    pub fn len(&self) -> usize {
+        self.length
+    }
+
+    /// Copies it to the start of `to`.
+    ///
+    /// # Panics
+    /// If `to` is shorter.
+    #[inline]
+    pub fn copy_to(&self, to: &mut [u8]) {
+        assert!(self.length <= to.len());
+        // SAFETY:
+        // - `length` bytes from `place` lie in the mapping, as whoever made this has checked, and the slot keeps them ours;
+        // - `to` is private memory of at least as many bytes.
+        unsafe { std::ptr::copy_nonoverlapping(self.place, to.as_mut_ptr(), self.length) };
+    }
+
+    /// Appends it to `to`.
+    #[inline]
+    pub fn append_to(&self, to: &mut Vec<u8>) {
+        to.reserve(self.length);
+        // SAFETY: as in `copy_to`; the capacity has just been reserved, and the bytes are written before the length says so.
+        unsafe {
+            std::ptr::copy_nonoverlapping(self.place, to.as_mut_ptr().add(to.len()), self.length);
+            to.set_len(to.len() + self.length);
+        }
+    }
+}
+
+impl Channel {
+    #[inline]
+    pub(super) fn head(&self, slot: u32) -> &SlotHead {
+        assert!(slot < self.slots, "slot {slot} of {}", self.slots);
+        // SAFETY: below the number of slots, all of which `open` has found to lie in the mapping; all atomics.
+        unsafe { &*(self.slots_at.add(slot as usize * self.slot_size) as *const SlotHead) }
+    }
+
+    #[inline]
+    pub(super) fn result_head(&self, slot: u32) -> &ResultHead {
+        assert!(slot < self.slots && self.result_offset != 0);
+        // SAFETY: as for `head`; `open` has checked that the result's place ends before the slot does.
+        unsafe { &*(self.slots_at.add(slot as usize * self.slot_size + self.result_offset) as *const ResultHead) }
+    }
+
+    /// The arena that this channel's payloads use.
+    fn payload_arena(&self) -> usize {
+        if self.kind == super::Kind::Queue { RESULTS } else { JOBS }
+    }
+
+    /// The largest payload, in bytes.
+    pub fn payload_limit(&self) -> usize {
+        self.region.arena(self.payload_arena()).capacity().max(self.payload_size)
+    }
+
+    /// The slot word now.
+    pub fn word(&self, slot: u32) -> SlotWord {
+        SlotWord(self.head(slot).word.load(Acquire)) // A ↔ whichever release wrote it
+    }
+
+    /// How many slots are in a state, by a look at each.
+    pub fn count(&self, state: State) -> usize {
+        (0..self.slots).filter(|&slot| self.word(slot).is(state)).count()
+    }
+
+    /// The place of a slot's job in the order of jobs, from 0.
+    pub fn ticket(&self, slot: u32) -> u64 {
+        self.head(slot).ticket.load(Relaxed)
+    }
+
+    /// Takes up to `want` free slots; returns how many.
+    #[inline]
+    pub fn take(&self, want: u32, mut each: impl FnMut(Filling)) -> u32 {
+        let me = self.region.me().id();
+        let mut got = 0;
+        while got < want {
+            let tried = self.free_bits().take(want - got, |slot| {
+                if slot >= self.slots {
+                    return;
+                }
+                let word = &self.head(slot).word;
+                let free = SlotWord(word.load(Relaxed));
+                let owned = free.to(State::Owned, me);
+                // A2 ↔ R2: what the last use's reader did came before. A bit is a hint: the CAS decides.
+                if free.is(State::Free) && word.compare_exchange(free.0, owned.0, Acquire, Relaxed).is_ok() {
+                    each(Filling { slot, word: owned });
+                    got += 1;
+                }
+            });
+            if tried == 0 {
+                break;
+            }
+        }
+        got
+    }
+
+    /// Gives slots back that were taken and not published.
+    pub fn give_back(&self, slots: impl Iterator<Item = Filling>) {
+        let mut count = 0;
+        self.free_bits().give(slots.map(|f| {
+            self.head(f.slot).word.store(f.word.freed().0, Release); // R2 ↔ A2
+            count += 1;
+            f.slot
+        }));
+        self.notify_free(count);
+    }
+
+    /// Copies a payload to where it can be read from: the slot, or a block of the arena.
+    ///
+    /// # Errors
+    /// See [`NoRoom`]; the slot stays ours.
+    pub fn write_payload(&self, f: Filling, bytes: &[u8]) -> Result<(), NoRoom> {
+        let head = self.head(f.slot);
+        if bytes.len() <= self.payload_size {
+            // SAFETY: the slot is OWNED by us, so nobody else reads or writes it; `payload_size` bytes follow the head inside the slot.
+            unsafe {
+                let place = self.slots_at.add(f.slot as usize * self.slot_size + size_of::<SlotHead>());
+                std::ptr::copy_nonoverlapping(bytes.as_ptr(), place, bytes.len());
+            }
+            head.block.store(0, Relaxed);
+        } else {
+            self.write_block(self.payload_arena(), f.slot, f.word, bytes, &head.block)?;
+        }
+        head.length.store(bytes.len() as u32, Relaxed);
+        Ok(())
+    }
+
+    #[cold]
+    fn write_block(&self, which: usize, slot: u32, word: SlotWord, bytes: &[u8], block: &AtomicU32) -> Result<(), NoRoom> {
+        let arena = self.region.arena(which);
+        if bytes.len() > arena.capacity() || u32::try_from(bytes.len()).is_err() {
+            return Err(NoRoom::Ever(arena.capacity()));
+        }
+        let seen = event::look(arena.room()); // before the look (rule 5)
+        let tag = Tag::new(self.index, slot, word.generation());
+        let got = {
+            let _section = Section::enter(&self.region, arena.lock()).map_err(NoRoom::Stopped)?;
+            arena.allocate(bytes.len(), tag)
+        };
+        let Some(number) = got else { return Err(NoRoom::Now(seen)) };
+        let place = arena.place(number, bytes.len()).expect("just allocated for as many bytes");
+        // SAFETY: the block is ours until the slot is freed; `place` has checked its length.
+        unsafe { std::ptr::copy_nonoverlapping(bytes.as_ptr(), place, bytes.len()) };
+        block.store(number, Relaxed);
+        Ok(())
+    }
+
+    /// Starts the job of a popped entry: CAS READY → RUNNING of the whole word, outside any lock (rule 10). `None`: the entry was stale.
+    #[inline]
+    pub fn start(&self, entry: super::Entry) -> Option<SlotWord> {
+        if entry.slot >= self.slots {
+            self.corrupt();
+            return None;
+        }
+        let word = &self.head(entry.slot).word;
+        let ready = SlotWord(word.load(Relaxed));
+        if !ready.is(State::Ready) || ready.generation() != entry.generation {
+            return None;
+        }
+        let running = ready.to(State::Running, self.region.me().id());
+        // A1 ↔ R1: the payload is complete.
+        word.compare_exchange(ready.0, running.0, Acquire, Relaxed).ok()?;
+        Some(running)
+    }
+
+    /// The payload of a slot that is ours, for as long as it is.
+    ///
+    /// # Errors
+    /// If its length or block cannot be right.
+    #[inline]
+    pub fn payload(&self, slot: u32) -> Result<Payload<'_>, super::Stop> {
+        let head = self.head(slot);
+        let length = head.length.load(Relaxed) as usize;
+        let block = head.block.load(Relaxed);
+        let place = if block == 0 {
+            (length <= self.payload_size)
+                // SAFETY: inside the slot, as `open` has checked.
+                .then(|| unsafe { self.slots_at.add(slot as usize * self.slot_size + size_of::<SlotHead>()) })
+        } else {
+            self.region.arena(self.payload_arena()).place(block, length)
+        };
+        match place {
+            Some(place) => Ok(Payload { place, length, held: std::marker::PhantomData }),
+            None => Err(self.corrupt()),
+        }
+    }
+
+    /// Ends our work on a job: CAS RUNNING → FINISHED. `None` if it was condemned meanwhile.
+    #[inline]
+    pub fn finish(&self, slot: u32, running: SlotWord) -> Option<SlotWord> {
+        let finished = running.to(State::Finished, running.owner());
+        // Release: the result is complete ↔ acquire by whoever delivers. SeqCst ↔ the sleepers' own look at FINISHED slots (rule 13):
+        // this CAS comes before the load of the sleepers in `somebody_waits`.
+        self.head(slot).word.compare_exchange(running.0, finished.0, SeqCst, Relaxed).ok()?;
+        Some(finished)
+    }
+
+    /// Frees slots of a Queue whose items we have copied out.
+    pub fn release(&self, taken: &[(u32, SlotWord)]) {
+        let mut blocks = self.blocks_of(taken.iter().map(|t| t.0));
+        for &(slot, word) in taken {
+            self.head(slot).word.store(word.freed().0, Release); // R2 ↔ A2
+        }
+        self.free_blocks(&mut blocks, taken);
+        self.free_bits().give(taken.iter().map(|t| t.0));
+        self.notify_free(taken.len() as u32);
+    }
+
+    /// The blocks of slots that are about to be freed; empty, without allocating, if there are none.
+    pub(super) fn blocks_of(&self, slots: impl Iterator<Item = u32>) -> Vec<(u32, u32)> {
+        slots
+            .filter_map(|slot| {
+                let block = self.head(slot).block.load(Relaxed);
+                (block != 0).then_some((slot, block))
+            })
+            .collect()
+    }
+
+    /// Frees the blocks that belonged to uses of slots which have ended. The tags decide: a block that was freed by recovery, or
+    /// whose slot was not ours to free after all, is left alone only if its slot is still in that use.
+    pub(super) fn free_blocks(&self, blocks: &mut Vec<(u32, u32)>, ended: &[(u32, SlotWord)]) {
+        if blocks.is_empty() {
+            return;
+        }
+        let arena = self.region.arena(self.payload_arena());
+        if let Ok(_section) = Section::enter(&self.region, arena.lock()) {
+            for &(slot, block) in blocks.iter() {
+                let Some(&(_, word)) = ended.iter().find(|e| e.0 == slot) else { continue };
+                if SlotWord(self.head(slot).word.load(Relaxed)).generation() != word.generation() {
+                    arena.free(block, Tag::new(self.index, slot, word.generation()));
+                }
+            }
+        }
+        event::notify_all(arena.room());
+        blocks.clear();
+    }
+
+    /// Writes the result of a job that we run: `kind` and `detail` as [`ResultHead`] has them.
+    ///
+    /// # Errors
+    /// See [`NoRoom`].
+    pub fn write_result(&self, slot: u32, running: SlotWord, kind: u32, detail: u32, bytes: &[u8]) -> Result<(), NoRoom> {
+        let head = self.result_head(slot);
+        if bytes.len() <= self.result_size {
+            // SAFETY: the slot is RUNNING and ours; `result_size` bytes follow the result's head inside the slot.
+            unsafe {
+                let at = slot as usize * self.slot_size + self.result_offset + size_of::<ResultHead>();
+                std::ptr::copy_nonoverlapping(bytes.as_ptr(), self.slots_at.add(at), bytes.len());
+            }
+            head.block.store(0, Relaxed);
+        } else {
+            self.write_block(RESULTS, slot, running, bytes, &head.block)?;
+        }
+        head.length.store(bytes.len() as u32, Relaxed);
+        head.kind.store(kind, Relaxed);
+        head.detail.store(detail, Relaxed);
+        Ok(())
+    }
+
+    /// The outcome of a DONE slot that nobody else collects: kind, detail, payload.
+    ///
+    /// # Errors
+    /// If its length or block cannot be right.
+    pub fn result(&self, slot: u32) -> Result<(u32, u32, Payload<'_>), super::Stop> {
+        let head = self.result_head(slot);
+        let length = head.length.load(Relaxed) as usize;
+        let block = head.block.load(Relaxed);
+        let place = if block == 0 {
+            let at = slot as usize * self.slot_size + self.result_offset + size_of::<ResultHead>();
+            // SAFETY: inside the slot, as `open` has checked.
+            (length <= self.result_size).then(|| unsafe { self.slots_at.add(at) })
+        } else {
+            self.region.arena(RESULTS).place(block, length)
+        };
+        match place {
+            Some(place) => {
+                let payload = Payload { place, length, held: std::marker::PhantomData };
+                Ok((head.kind.load(Relaxed), head.detail.load(Relaxed), payload))
+            }
+            None => Err(self.corrupt()),
+        }
+    }
+
+    /// Frees DONE slots of a pool whose outcomes have been copied out.
+    pub fn free_done(&self, collected: &[(u32, SlotWord)]) {
+        let blocks: Vec<(u32, u32, u32, SlotWord)> = collected
+            .iter()
+            .filter_map(|&(slot, word)| {
+                let (job, result) = (self.head(slot).block.load(Relaxed), self.result_head(slot).block.load(Relaxed));
+                (job != 0 || result != 0).then_some((slot, job, result, word))
+            })
+            .collect();
+        self.free_bits().give(collected.iter().filter_map(|&(slot, word)| {
+            // R2 ↔ A2. By CAS: only the one collector that has claimed it comes here, but the region is not to be trusted.
+            self.head(slot).word.compare_exchange(word.0, word.freed().0, Release, Relaxed).is_ok().then_some(slot)
+        }));
+        for (which, pick) in [(JOBS, 1), (RESULTS, 2)] {
+            if !blocks.iter().any(|b| if pick == 1 { b.1 != 0 } else { b.2 != 0 }) {
+                continue;
+            }
+            let arena = self.region.arena(which);
+            if let Ok(_section) = Section::enter(&self.region, arena.lock()) {
+                for &(slot, job, result, word) in &blocks {
+                    let block = if pick == 1 { job } else { result };
+                    if block != 0 {
+                        arena.free(block, Tag::new(self.index, slot, word.generation()));
+                    }
+                }
+            }
+            event::notify_all(arena.room());
+        }
+        self.notify_free(collected.len() as u32);
+    }
+}
