@@ -50,17 +50,21 @@ impl FutexLock {
         unsafe { &*(words as *const LockWords as *const FutexLock) }
     }
 
-    /// The word and the count of acquisitions: two equal observations mean one hold.
+    /// The word and the count of acquisitions, to tell one long hold from many short ones: if the word names somebody, *three* equal
+    /// observations mean a hold that lasts from the first to the second, or from the second to the third.
+    ///
+    /// Two are not enough: the owner counts only after it has the lock, so its next hold looks like its last one for a moment, and
+    /// hours may lie between the two.
     pub fn observe(&self) -> (u32, u32) {
-        (self.word.load(Relaxed), self.acquisitions.load(Relaxed))
+        // A2 ↔ R0 (unlock): the count is not older than the hold before the one that the word shows, since takers of the lock
+        // go on with the release sequence of R0.
+        let word = self.word.load(Acquire);
+        (word, self.acquisitions.load(Relaxed))
     }
 
     /// The number of the participant that holds the lock, if it is held.
     pub fn owner(&self) -> Option<u16> {
-        match (self.word.load(Relaxed) & Holder::ID) as u16 {
-            0 => None,
-            id => Some(id),
-        }
+        Holder::id_in(self.word.load(Relaxed))
     }
 
     /// Waits until the lock is ours or `give_up`, asked now and then while waiting, says to stop; tells how many nanoseconds were
@@ -107,6 +111,8 @@ impl FutexLock {
             futex::wait(&self.word, word | WAITERS, Some(look_again));
             slept = WAITERS;
             if self.word.load(Relaxed) != 0 && give_up() {
+                // We may have been woken in place of another who sleeps, and who took the lock meanwhile does not know of that one.
+                futex::wake(&self.word, 1);
                 return Err(clock::now() - start);
             }
         }

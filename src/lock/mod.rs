@@ -4,9 +4,24 @@
 //! [`FutexLock`] alone, because it is the one kind that names its owner and can be taken over when that owner has died.
 //! The others are there to be compared with it.
 
+mod backoff;
 mod futex;
+mod kind;
+mod pthread;
+mod pthread_robust;
+#[cfg(feature = "raw_sync")]
+mod raw_sync;
+mod spin;
+mod ticket;
 
-pub use futex::FutexLock;
+pub use futex::{FutexLock, WAITERS};
+pub use kind::{Kind, Visitor};
+pub use pthread::PthreadLock;
+pub use pthread_robust::PthreadRobustLock;
+#[cfg(feature = "raw_sync")]
+pub use raw_sync::RawSyncLock;
+pub use spin::SpinLock;
+pub use ticket::TicketLock;
 
 /// Who takes a lock: a participant of the region and its epoch.
 ///
@@ -31,6 +46,14 @@ impl Holder {
     /// The participant's number.
     pub fn id(self) -> u16 {
         (self.0 & Self::ID) as u16
+    }
+
+    /// The number of the holder that a lock word names, if it names one.
+    pub(crate) fn id_in(word: u32) -> Option<u16> {
+        match (word & Self::ID) as u16 {
+            0 => None,
+            id => Some(id),
+        }
     }
 
     /// The word that a lock of this holder has, without flags; never 0.
@@ -78,15 +101,24 @@ pub unsafe trait RawLock: Sized + Send + Sync {
     /// memory for as long as the lock is used.
     unsafe fn init(place: *mut Self) -> std::io::Result<()>;
 
-    /// Waits until the lock is ours.
+    /// Waits until the lock is ours. A thread that holds it already waits for ever.
+    ///
+    /// # Panics
+    /// If a kind that leaves its state to the system is told that this state is no lock: its memory was overwritten.
     fn lock(&self, me: Holder) -> Acquired;
 
-    /// Takes the lock if it is free.
+    /// Takes the lock if it is free, and never waits for its owner.
+    ///
+    /// # Panics
+    /// As [`lock`](Self::lock).
     fn try_lock(&self, me: Holder) -> Option<Acquired>;
 
     /// Gives the lock back.
     ///
+    /// # Panics
+    /// As [`lock`](Self::lock).
+    ///
     /// # Safety
-    /// `me` holds it.
+    /// `me` holds it, and it is this thread that acquired it: the system's mutexes belong to threads.
     unsafe fn unlock(&self, me: Holder);
 }
