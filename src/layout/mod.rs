@@ -131,8 +131,8 @@ shared! {
         arenas_offset: AtomicU64,
         /// Bytes of [`Arena`].
         arena_size: AtomicU32,
-        /// CPUs that the parent may use: who waits spins only while no more than so many are awake.
-        cpus: AtomicU32,
+        /// Later versions.
+        reserved2: Reserved<4>,
         /// Where rings and slots of channels are placed.
         heap_offset: AtomicU64,
         /// Bytes of that place.
@@ -156,11 +156,7 @@ shared! {
         /// Live workers.
         workers: AtomicU32,
         /// Later versions.
-        reserved1: Reserved<36>,
-        /// Threads that use the region and are not asleep in it; a hint for spinning.
-        awake: AtomicU32,
-        /// Later versions.
-        reserved2: Reserved<60>,
+        reserved1: Reserved<100>,
     }
 }
 
@@ -288,12 +284,10 @@ shared! {
 
         /// Those who wait for a free slot.
         free: EventWords,
-        /// How many free slots a putter that sleeps would like before it is woken, while jobs wait in the ring anyway.
-        free_wanted: AtomicU32,
         /// Later versions.
-        reserved4: Reserved<52>,
+        reserved4: Reserved<56>,
 
-        /// Accepted jobs that have no outcome yet.
+        /// Accepted items that are not done yet; the items of a bundle count until all of it is done.
         pending: AtomicU64,
         /// Jobs that cost as many workers as they may and were given up, in a JoinableQueue.
         lost: AtomicU64,
@@ -308,22 +302,34 @@ shared! {
         worker_gets: AtomicU32,
         /// Where the next search for a free slot starts, in words of 64 slots; a hint.
         free_hint: AtomicU32,
+        /// Nanoseconds that a job takes on average, as workers have measured; 0 unknown. Who puts many bundles short jobs only.
+        job_nanos: AtomicU32,
         /// Later versions.
-        reserved6: Reserved<44>,
+        reserved6: Reserved<40>,
     }
 }
 
 shared! {
-    /// The start of each slot. The payload follows.
-    SlotHead: 24 {
-        /// The truth about the job: see [`SlotWord`].
+    /// The start of each slot. The payload follows: one item, or a *bundle* of up to 64 that were put together.
+    SlotHead: 40 {
+        /// The truth about the slot: see [`SlotWord`].
         word: AtomicU64,
-        /// The job's place in the order of jobs.
+        /// The first item's place in the order of items.
         ticket: AtomicU64,
+        /// One bit an item of a bundle: 1 done. Written by the slot's owner, and by recovery.
+        done: AtomicU64,
         /// Bytes of the payload.
         length: AtomicU32,
-        /// 0: the payload stands in the slot; else the number of its block's first unit in the jobs' arena, plus 1.
+        /// 0: the payload stands in the slot; else the number of its block's first unit in the arena, plus 1.
         block: AtomicU32,
+        /// How many items.
+        items: AtomicU8,
+        /// How many items of a bundle its owner has begun, in order.
+        started: AtomicU8,
+        /// How many items were done when the slot was last charged with a death.
+        charged_at: AtomicU8,
+        /// Later versions.
+        reserved: Reserved<5>,
     }
 }
 

@@ -107,7 +107,15 @@ impl<'a> Section<'a> {
     /// Waits for the lock, or for the end of the region.
     #[inline]
     pub(super) fn enter(region: &'a Region, lock: &'a FutexLock) -> Result<Section<'a>, Stop> {
-        let waited = lock.lock_unless(region.me(), || region.condition() != Condition::Open);
+        let mut looks = 0;
+        let waited = lock.lock_unless(region.me(), || {
+            looks += 1;
+            // About once in a second of waiting for what takes nanoseconds.
+            if looks % 10 == 0 {
+                region.ring_bell();
+            }
+            region.condition() != Condition::Open
+        });
         if waited != Ok(0) {
             let (Ok(nanos) | Err(nanos)) = waited;
             region.own_entry().lock_wait.fetch_add(nanos, Relaxed);
@@ -515,6 +523,7 @@ impl Channel {
             };
             self.free_blocks(&mut blocks, part);
             self.free_bits().give(won[..wins].iter().copied());
+            self.count_jobs(wins as u64);
             if wins > 0 {
                 self.notify_free(wins as u32);
             }
@@ -523,6 +532,13 @@ impl Channel {
             }
         }
         Ok(())
+    }
+
+    /// Counts what this process has done. Only a hint for others, and its only writer is this process.
+    #[inline]
+    pub(super) fn count_jobs(&self, count: u64) {
+        let jobs = &self.region.own_entry().jobs;
+        jobs.store(jobs.load(Relaxed).wrapping_add(count), Relaxed);
     }
 
     /// Says that slots have become free.
@@ -555,6 +571,7 @@ impl Channel {
         if pushed.is_err() {
             return Err(self.corrupt());
         }
+        self.count_jobs(wins);
         if wins > 0 {
             event::notify(&d.done, wins as u32);
         }

@@ -74,6 +74,7 @@ impl<'a> FreeBits<'a> {
     }
 
     /// How many bits are set.
+    #[cfg(test)]
     pub fn count(&self) -> u32 {
         self.words.iter().map(|w| w.load(Relaxed).count_ones()).sum()
     }

@@ -7,6 +7,7 @@ use super::arena::Arena;
 use crate::layout::{self, Header, Participant};
 use crate::lock::Holder;
 use crate::sys::mapping::{MapError, Mapping};
+use crate::sys::poll::EventFd;
 use std::sync::atomic::Ordering::*;
 
 /// Why a region cannot be made or attached.
@@ -75,7 +76,7 @@ pub enum Condition {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 #[repr(u32)]
 pub enum WaitPolicy {
-    /// Spin for about as long as a sleep and a wake-up cost, if no more threads are awake than there are CPUs; then sleep.
+    /// Look again and again for about as long as a sleep and a wake-up cost, yielding the CPU after each look; then sleep.
     #[default]
     Adaptive = 0,
     /// Spin until it happens. For processes that have a CPU each.
@@ -105,8 +106,6 @@ pub struct Plan {
     pub participants: u32,
     /// Descriptors for channels.
     pub channels: u32,
-    /// CPUs that may be used.
-    pub cpus: u32,
     /// How to wait.
     pub wait: WaitPolicy,
 }
@@ -122,15 +121,42 @@ struct Geometry {
     heap_size: usize,
 }
 
+/// Where everything of a new region goes.
+struct Places {
+    participants: usize,
+    channels: usize,
+    arenas: usize,
+    first: usize,
+    second: usize,
+    heap: usize,
+}
+
+impl Places {
+    fn of(size: usize, plan: &Plan) -> Result<Places, RegionError> {
+        let participants = size_of::<Header>();
+        let channels = participants + plan.participants as usize * size_of::<Participant>();
+        let arenas = channels + plan.channels as usize * size_of::<layout::Channel>();
+        let first = arenas + 2 * size_of::<layout::Arena>();
+        let after = |at: usize| Arena::bytes(plan.arena).and_then(|b| round_up(at.checked_add(b)?, 4096));
+        let first = round_up(first, 4096).unwrap_or(first);
+        let places = after(first).and_then(|second| Some((second, after(second)?)));
+        match places {
+            Some((second, heap)) if heap < size => Ok(Places { participants, channels, arenas, first, second, heap }),
+            Some((_, heap)) => Err(RegionError::TooSmall { size, needed: heap + 4096 }),
+            None => Err(RegionError::TooSmall { size, needed: usize::MAX }),
+        }
+    }
+}
+
 /// A region that this process has attached.
 pub struct Region {
     mapping: Mapping,
     geometry: Geometry,
     arenas: [Arena; 2],
     me: Holder,
-    cpus: u32,
     wait: WaitPolicy,
     id: u64,
+    bell: Option<EventFd>,
 }
 
 /// Rounds up to a multiple of a power of two, unless that overflows.
@@ -139,25 +165,21 @@ pub(crate) fn round_up(n: usize, to: usize) -> Option<usize> {
 }
 
 impl Region {
+    /// Whether a region of `size` bytes has room for what is planned.
+    ///
+    /// # Errors
+    /// [`RegionError::TooSmall`].
+    pub fn check(size: usize, plan: &Plan) -> Result<(), RegionError> {
+        Places::of(size, plan).map(|_| ())
+    }
+
     /// Makes a region in `mapping`, which is all zero, and attaches it as participant 1.
     ///
     /// # Errors
     /// [`RegionError::TooSmall`].
     pub fn create(mapping: Mapping, plan: Plan) -> Result<Region, RegionError> {
         let size = mapping.size();
-        let participants = size_of::<Header>();
-        let channels = participants + plan.participants as usize * size_of::<Participant>();
-        let arenas = channels + plan.channels as usize * size_of::<layout::Channel>();
-        let first = arenas + 2 * size_of::<layout::Arena>();
-        let place = |at: usize| Arena::bytes(plan.arena).and_then(|b| round_up(at.checked_add(b)?, 4096));
-        let second = place(first);
-        let heap = second.and_then(place);
-        let (Some(second), Some(heap)) = (second, heap) else {
-            return Err(RegionError::TooSmall { size, needed: usize::MAX });
-        };
-        if heap >= size {
-            return Err(RegionError::TooSmall { size, needed: heap + 4096 });
-        }
+        let Places { participants, channels, arenas, first, second, heap } = Places::of(size, &plan)?;
         // SAFETY: the mapping is at least `size_of::<Header>()` bytes (`heap < size`), page-aligned, and lives in `mapping`.
         let header = unsafe { &*(mapping.base() as *const Header) };
         header.magic.store(layout::MAGIC, Relaxed);
@@ -173,7 +195,6 @@ impl Region {
         header.channel_size.store(size_of::<layout::Channel>() as u32, Relaxed);
         header.arenas_offset.store(arenas as u64, Relaxed);
         header.arena_size.store(size_of::<layout::Arena>() as u32, Relaxed);
-        header.cpus.store(plan.cpus, Relaxed);
         header.heap_offset.store(heap as u64, Relaxed);
         header.heap_size.store((size - heap) as u64, Relaxed);
         header.wait_policy.store(plan.wait as u32, Relaxed);
@@ -271,9 +292,9 @@ impl Region {
             arenas: [arena(0)?, arena(1)?],
             geometry,
             me,
-            cpus: header.cpus.load(Relaxed).max(1),
             wait: WaitPolicy::from_word(header.wait_policy.load(Relaxed)),
             id: header.region_id.load(Relaxed),
+            bell: None,
             mapping,
         })
     }
@@ -287,7 +308,6 @@ impl Region {
         entry.holding.store(0, Relaxed);
         entry.sleeps_on.store(0, Relaxed);
         self.header().participants_used.fetch_max(u32::from(self.me.id()), Relaxed);
-        super::event::seat(self);
         // R: the entry is complete ↔ the supervisor loads the state with acquire.
         entry.state.store(2, Release);
     }
@@ -329,6 +349,11 @@ impl Region {
         (self.geometry.participant_count - 1) as u16
     }
 
+    /// How many channels there can be.
+    pub fn channel_limit(&self) -> u32 {
+        self.geometry.channel_count
+    }
+
     /// The descriptor of channel `index`; `None` if there is no room for one of that number.
     pub(crate) fn channel(&self, index: u32) -> Option<&layout::Channel> {
         if index >= self.geometry.channel_count {
@@ -352,6 +377,18 @@ impl Region {
         &self.arenas[which]
     }
 
+    /// Gives the region the descriptor on which the supervisor listens.
+    pub fn set_bell(&mut self, bell: EventFd) {
+        self.bell = Some(bell);
+    }
+
+    /// Asks the supervisor to look at the locks: this process has waited for one for too long.
+    pub(super) fn ring_bell(&self) {
+        if let Some(bell) = &self.bell {
+            bell.signal();
+        }
+    }
+
     /// Who we are in the region.
     #[inline]
     pub fn me(&self) -> Holder {
@@ -373,12 +410,6 @@ impl Region {
     #[inline]
     pub fn wait_policy(&self) -> WaitPolicy {
         self.wait
-    }
-
-    /// How many CPUs the parent may use.
-    #[inline]
-    pub fn cpus(&self) -> u32 {
-        self.cpus
     }
 
     /// The random number that tells this region from others.

@@ -252,6 +252,7 @@ impl Channel {
         }
         self.free_blocks(&mut blocks, taken);
         self.free_bits().give(taken.iter().map(|t| t.0));
+        self.count_jobs(taken.len() as u64);
         self.notify_free(taken.len() as u32);
     }
 

@@ -220,6 +220,18 @@ impl Mapping {
     }
 }
 
+/// A file in memory, without a name, with these contents, positioned at its start.
+///
+/// # Errors
+/// The system's.
+pub fn memory_file(contents: &[u8]) -> io::Result<File> {
+    use std::io::{Seek, Write};
+    let mut file = File::from(memfd()?);
+    file.write_all(contents)?;
+    file.rewind()?;
+    Ok(file)
+}
+
 fn memfd() -> io::Result<OwnedFd> {
     let create = |extra| {
         let flags = libc::MFD_CLOEXEC | libc::MFD_ALLOW_SEALING | extra;

@@ -76,6 +76,13 @@ impl EventFd {
     }
 }
 
+impl From<OwnedFd> for EventFd {
+    /// For a descriptor that was inherited from the one who made it.
+    fn from(fd: OwnedFd) -> Self {
+        EventFd(fd)
+    }
+}
+
 impl AsFd for EventFd {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.0.as_fd()

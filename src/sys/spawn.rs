@@ -315,3 +315,25 @@ pub fn close_on_exec(fd: BorrowedFd) -> io::Result<()> {
     }
     Ok(())
 }
+
+/// In a worker: takes the descriptor that was inherited under a number, and keeps it from the programs that this process starts.
+///
+/// Call it once for each number, before anything else opens descriptors.
+///
+/// # Errors
+/// EBADF if there is none.
+pub fn inherited(number: RawFd) -> io::Result<OwnedFd> {
+    // SAFETY: the call touches no memory. It fails if nothing is open under the number.
+    if unsafe { libc::fcntl(number, libc::F_SETFD, libc::FD_CLOEXEC) } == -1 {
+        return Err(io::Error::last_os_error());
+    }
+    // SAFETY: it is open, and was opened for us by whoever started this program; nobody here knows of it yet.
+    Ok(unsafe { OwnedFd::from_raw_fd(number) })
+}
+
+/// In a worker: forgets a variable, so that programs which a job starts do not take themselves for workers.
+pub fn forget_variable(name: &str) {
+    // SAFETY: Rust's own readers of the environment are serialized with this; it happens first in `main`, before a program has
+    // threads that read it otherwise.
+    unsafe { env::remove_var(name) };
+}
