@@ -177,4 +177,6 @@ fn the_count_of_acquisitions_wraps_around() {
         unsafe { shared.a.unlock(holder(0)) };
         assert_eq!(shared.a.observe(), (0, count));
     }
+    assert!(shared.a.try_lock(holder(0)).is_some());
+    assert_eq!(shared.a.observe().1, 2, "try_lock counts as well");
 }

@@ -43,18 +43,18 @@ fn excludes_processes<L: RawLock>() {
     let shared = Shared::<L>::new();
     in_processes(4, |who| {
         shared.meet(4);
-        add_up(&shared, who, 20_000);
+        add_up(&shared, who, 50_000);
     });
-    assert_eq!(shared.counts[0].load(Relaxed), 80_000);
+    assert_eq!(shared.counts[0].load(Relaxed), 200_000);
 }
 
 fn excludes_threads<L: RawLock + 'static>() {
     let shared = Arc::new(Shared::<L>::new());
     in_threads(4, shared.clone(), |board, who| {
         board.meet(4);
-        add_up(board, who, 20_000);
+        add_up(board, who, 50_000);
     });
-    assert_eq!(shared.counts[0].load(Relaxed), 80_000);
+    assert_eq!(shared.counts[0].load(Relaxed), 200_000);
 }
 
 /// Four processes for each processor: most of the time the owner, or the next in line, is not running.

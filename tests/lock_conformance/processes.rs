@@ -76,7 +76,9 @@ impl<L: RawLock> Shared<L> {
         // - the mapping is large enough, page-aligned, and nobody else knows it yet;
         // - all fields but the locks are valid in any bit pattern; the locks are made from garbage, as `init` must be able to.
         unsafe {
-            board.cast::<u8>().write_bytes(0xA5, size_of::<Board<L>>());
+            for i in 0..size_of::<Board<L>>() {
+                board.cast::<u8>().add(i).write((i * 37 + 11) as u8);
+            }
             L::init(&raw mut (*board).a).unwrap();
             L::init(&raw mut (*board).b).unwrap();
             for fence in [&raw mut (*board).fence0, &raw mut (*board).fence1, &raw mut (*board).fence2] {
