@@ -21,7 +21,7 @@ fn throughput(c: &mut Criterion) {
     let jobs = jobs();
     let mut group = c.benchmark_group("jobs of 8 bytes");
     group.throughput(Throughput::Elements(JOBS as u64)).sampling_mode(SamplingMode::Flat);
-    group.sample_size(20).warm_up_time(Duration::from_millis(500)).measurement_time(Duration::from_secs(5));
+    group.sample_size(20).warm_up_time(Duration::from_millis(500)).measurement_time(Duration::from_secs(3));
     for workers in [1, 2] {
         let mut pool = PipePool::start(workers).expect("cannot start the workers");
         let mut cpu = CpuPerJob::default();
@@ -82,7 +82,7 @@ fn main() {
     if pipe::is_worker() {
         pipe::worker_main();
     }
-    let mut criterion = Criterion::default().configure_from_args();
+    let mut criterion = Criterion::default().without_plots().configure_from_args();
     throughput(&mut criterion);
     latency(&mut criterion);
     criterion.final_summary();
