@@ -1,0 +1,89 @@
+//! How fast jobs of 8 bytes go out to worker processes and their results of 8 bytes come back.
+//!
+//! Everything is measured in one run, so that the ratios hold on any machine; the rival over pipes is in `pipe`.
+
+mod pipe;
+
+use criterion::{BenchmarkId, Criterion, SamplingMode, Throughput};
+use pipe::PipePool;
+use std::time::{Duration, Instant};
+
+/// Jobs in one measured pass: enough to hide the start of the feeding thread, few enough for many passes.
+const JOBS: usize = 20_000;
+
+/// Numbers whose squares differ in all bits, so that a lost or doubled result changes the sum.
+fn jobs() -> Vec<u64> {
+    (1..=JOBS as u64).map(|i| i.wrapping_mul(0x9e37_79b9_7f4a_7c15)).collect()
+}
+
+/// Many jobs under way at once: what a pool can carry.
+fn throughput(c: &mut Criterion) {
+    let jobs = jobs();
+    let mut group = c.benchmark_group("jobs of 8 bytes");
+    group.throughput(Throughput::Elements(JOBS as u64)).sampling_mode(SamplingMode::Flat);
+    group.sample_size(20).warm_up_time(Duration::from_millis(500)).measurement_time(Duration::from_secs(3));
+    for workers in [1, 2] {
+        let mut pool = PipePool::start(workers).expect("cannot start the workers");
+        let mut cpu = CpuPerJob::default();
+        group.bench_function(BenchmarkId::new("pipe", workers), |b| {
+            b.iter_custom(|passes| {
+                let (cpu_before, start) = (pool.cpu_time(), Instant::now());
+                for _ in 0..passes {
+                    std::hint::black_box(pool.run(&jobs));
+                }
+                let elapsed = start.elapsed();
+                cpu.add(passes * JOBS as u64, pool.cpu_time() - cpu_before);
+                elapsed
+            });
+        });
+        cpu.print(&format!("pipe/{workers}"));
+    }
+    group.finish();
+}
+
+/// One job at a time: how long its caller waits for the result.
+fn latency(c: &mut Criterion) {
+    let mut group = c.benchmark_group("one job out and back");
+    group.sample_size(20).warm_up_time(Duration::from_millis(500)).measurement_time(Duration::from_secs(2));
+    let mut pool = PipePool::start(1).expect("cannot start the worker");
+    let mut job = 0;
+    group.bench_function("pipe", |b| {
+        b.iter(|| {
+            job += 1;
+            pool.roundtrip(job)
+        });
+    });
+    group.finish();
+}
+
+/// CPU time of parent and workers together, over all passes of one entry.
+#[derive(Default)]
+struct CpuPerJob {
+    jobs: u64,
+    time: Duration,
+}
+
+impl CpuPerJob {
+    fn add(&mut self, jobs: u64, time: Duration) {
+        self.jobs += jobs;
+        self.time += time;
+    }
+
+    /// Prints nothing if the command line filtered the entry out.
+    fn print(&self, entry: &str) {
+        if self.jobs > 0 {
+            let nanoseconds = self.time.as_secs_f64() * 1e9 / self.jobs as f64;
+            println!("{entry}: {nanoseconds:.0} ns of CPU time per job, parent and workers together");
+        }
+    }
+}
+
+fn main() {
+    if pipe::is_worker() {
+        pipe::worker_main();
+    }
+    let mut criterion = Criterion::default().without_plots().configure_from_args();
+    throughput(&mut criterion);
+    latency(&mut criterion);
+    criterion.final_summary();
+}
