@@ -7,6 +7,13 @@ compile_error!("gristmill is built on futexes, memfd and pidfd: it needs Linux o
 
 pub mod layout;
 pub mod lock;
+pub mod pool;
+pub mod process;
 pub mod queue;
 pub mod ring;
 pub mod sys;
+
+pub use process::{Daemons, Error, Mill, MillBuilder, MillStats, Process, ProcessError, Result, Task, init};
+pub use queue::{GetError, Job, Jobs, JoinError, JoinableQueue, PodJoinableQueue, PodQueue, PutError, PutManyError, Queue};
+pub use ring::WaitPolicy;
+pub use sys::pidfd::Exit;

@@ -83,6 +83,11 @@ impl SlotWord {
         SlotWord::new(State::Free, 0, 0, self.generation().wrapping_add(1))
     }
 
+    /// The same word without attempts.
+    pub const fn uncharged(self) -> Self {
+        SlotWord(self.0 & !(0xFFFF << 16))
+    }
+
     /// The same word with one more attempt counted; it stays at the highest number there is.
     pub const fn charged(self) -> Self {
         let attempt = self.attempt().saturating_add(1);

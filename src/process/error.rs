@@ -14,7 +14,9 @@ pub enum Error {
     #[error(transparent)]
     Region(#[from] RegionError),
     /// A queue does not fit the region.
-    #[error("a queue of {slots} slots takes {needed} bytes, the region has {left} left: build the Mill with a larger region_size")]
+    #[error(
+        "a queue of {slots} slots takes {needed} bytes, the region has {left} left: build the Mill with a larger region_size"
+    )]
     NoSpace {
         /// Slots asked for.
         slots: usize,
@@ -68,6 +70,16 @@ pub enum Error {
     Arguments {
         /// What the encoder says.
         why: String,
+    },
+    /// No slot and no block can hold a job.
+    #[error(
+        "the job takes {size} bytes, the most that this region can carry is {limit}: build the Mill with a larger arena_size"
+    )]
+    TooLarge {
+        /// Its bytes.
+        size: usize,
+        /// The arena's bytes.
+        limit: usize,
     },
     /// A worker's program cannot be started.
     #[error(transparent)]

@@ -128,10 +128,19 @@ impl Process {
             }
             now.asked = true;
         }
+        if self.life.group.is_none() {
+            let mut others = super::supervisor::lock(&self.shared.others);
+            others.retain(|l| l.strong_count() > 0);
+            others.push(Arc::downgrade(&self.life));
+        }
         let (reply, answer) = std::sync::mpsc::channel();
         self.shared.command(Command::Start { life: self.life.clone(), reply });
         match answer.recv() {
-            Ok(result) => Ok(result?),
+            Ok(Ok(())) => Ok(()),
+            Ok(Err(e)) => {
+                self.life.ended(Exit::Unknown);
+                Err(e.into())
+            }
             Err(_) => Err(Error::from(crate::ring::Stop::Shutdown).into()),
         }
     }

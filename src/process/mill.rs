@@ -10,9 +10,9 @@ use crate::queue::codec::{Codec, Pod};
 use crate::queue::{Attached, Handle, JoinableQueue, PodJoinableQueue, PodQueue, Queue};
 use crate::ring::channel::MAX_SLOTS;
 use crate::ring::{Channel, ChannelPlan, Kind, Plan, Region, WaitPolicy};
+use crate::sys;
 use crate::sys::mapping::Mapping;
 use crate::sys::poll::EventFd;
-use crate::sys::{self, limits};
 use bytemuck::{AnyBitPattern, NoUninit};
 use serde::{Serialize, de::DeserializeOwned};
 use std::path::PathBuf;
@@ -138,7 +138,6 @@ impl MillBuilder {
             arena: self.arena_size,
             participants: self.max_processes as u32 + 2,
             channels: self.max_queues.clamp(1, 60_000),
-            cpus: limits::cpus() as u32,
             wait: self.wait,
         };
         Region::check(size, &plan)?;
@@ -219,16 +218,23 @@ impl Mill {
             type_hash,
             counters_from: self.built.counters_from,
         };
-        let channel = Channel::create(&self.shared.region, index, &plan)
-            .map_err(|(needed, left)| Error::NoSpace { slots, needed, left })?;
+        let channel = Channel::create(&self.shared.region, index, &plan).map_err(|(needed, left)| Error::NoSpace {
+            slots,
+            needed,
+            left,
+        })?;
         let channel = Arc::new(channel);
         channels.push(channel.clone());
         Ok(channel)
     }
 
     fn open<H: Handle>(&self, capacity: usize) -> Result<H> {
-        // A payload that is larger than this goes to the arena.
-        let inline = H::INLINE.min(self.built.arena_size.max(64));
+        // Room for a bundle in each slot, if that takes no more than a quarter of what is left; one item, up to a point, in any case:
+        // what does not fit its slot goes to the arena.
+        const BUNDLE: usize = 512;
+        const ITEM: usize = 1024;
+        let budget = self.shared.region.heap_left() / 4 / capacity.max(1);
+        let inline = H::INLINE.min(ITEM).max((64 * H::INLINE).min(BUNDLE).min(budget.saturating_sub(64)));
         Ok(self.attached.open(self.channel(H::KIND, capacity, inline, 0, H::hash())?))
     }
 
@@ -353,8 +359,11 @@ impl Mill {
 
 impl Drop for Mill {
     fn drop(&mut self) {
-        self.shared.quitting.store(true, Relaxed);
-        self.shared.wait_for_others();
+        for life in lock(&self.shared.others).drain(..).filter_map(|l| l.upgrade()) {
+            if !life.daemon.load(Relaxed) {
+                life.wait(None);
+            }
+        }
         self.shared.command(Command::Quit);
         if let Some(supervisor) = self.supervisor.take() {
             // It never panics; if it did, there is nobody left to tell.

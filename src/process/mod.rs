@@ -16,4 +16,6 @@ pub use group::Daemons;
 pub use handle::{Process, ProcessError};
 pub use launch::init;
 pub use mill::{Mill, MillBuilder, MillStats};
+pub(crate) use supervisor::{Ledger, lock};
+pub(crate) use tasks::name_of;
 pub use tasks::{Arguments, IntoTask, Target, Task};

@@ -15,9 +15,9 @@ use crate::sys::poll::{self, EventFd};
 use crate::sys::{mapping, spawn};
 use std::collections::VecDeque;
 use std::os::fd::{AsFd, BorrowedFd};
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::*};
+use std::sync::atomic::{AtomicU64, Ordering::*};
 use std::sync::mpsc::Sender;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, Weak};
 use std::time::{Duration, Instant};
 
 /// A worker that lived so long, or finished a job, did not die at once.
@@ -41,7 +41,8 @@ pub(crate) struct Shared {
     pub(super) counts: Counts,
     /// How the last worker ended, when workers cannot live.
     pub(super) last: Mutex<Option<String>>,
-    pub(super) quitting: AtomicBool,
+    /// Processes that are not replaced: those that are no daemons are waited for at the end.
+    pub(super) others: Mutex<Vec<Weak<Life>>>,
 }
 
 /// What has happened so far.
@@ -56,7 +57,10 @@ pub(crate) struct Counts {
 
 /// What the supervisor is asked for.
 pub(super) enum Command {
-    Start { life: Arc<Life>, reply: Sender<Result<()>> },
+    Start {
+        life: Arc<Life>,
+        reply: Sender<Result<()>>,
+    },
     /// End all daemons, wait for the others, and stop.
     Quit,
 }
@@ -71,7 +75,7 @@ impl Shared {
             commands: Mutex::default(),
             counts: Counts::default(),
             last: Mutex::default(),
-            quitting: AtomicBool::new(false),
+            others: Mutex::default(),
         })
     }
 
@@ -102,7 +106,6 @@ struct Child {
     pidfd: Arc<Pidfd>,
     who: Holder,
     started: Instant,
-    /// Jobs that its entry counted when it started.
     exit: Option<Exit>,
 }
 
@@ -234,13 +237,8 @@ impl Supervisor {
     }
 
     fn launch(&self, life: &Life, id: u16, epoch: u32) -> Result<spawn::Child> {
-        let launch = Launch {
-            parent: std::process::id(),
-            participant: id,
-            epoch,
-            task: life.task.into(),
-            work: life.work.clone(),
-        };
+        let launch =
+            Launch { parent: std::process::id(), participant: id, epoch, task: life.task.into(), work: life.work.clone() };
         let bytes = postcard::to_allocvec(&launch).map_err(|e| Error::Arguments { why: e.to_string() })?;
         let record = mapping::memory_file(&bytes)
             .map_err(|source| Error::System { what: "cannot write a worker's launch record", source })?;
@@ -248,11 +246,8 @@ impl Supervisor {
             entry.state.store(1, Relaxed);
             entry.jobs.store(0, Relaxed);
         }
-        let inherit = [
-            (self.shared.region.mapping().fd(), REGION_FD),
-            (record.as_fd(), LAUNCH_FD),
-            (self.shared.bell.as_fd(), BELL_FD),
-        ];
+        let inherit =
+            [(self.shared.region.mapping().fd(), REGION_FD), (record.as_fd(), LAUNCH_FD), (self.shared.bell.as_fd(), BELL_FD)];
         Ok(spawn::spawn(None, &[], &[(VARIABLE.into(), "1".into())], &inherit)?)
     }
 
@@ -274,7 +269,8 @@ impl Supervisor {
         match group.failed() {
             Some(delay) => self.due.push((Instant::now() + delay, life)),
             None => {
-                let fit = |c: &Child| c.started.elapsed() > SETTLED && c.life.group.as_ref().is_some_and(|g| Arc::ptr_eq(g, &group));
+                let fit =
+                    |c: &Child| c.started.elapsed() > SETTLED && c.life.group.as_ref().is_some_and(|g| Arc::ptr_eq(g, &group));
                 if self.children.iter().any(fit) {
                     // Somebody can live: go on trying, at the slowest pace.
                     self.due.push((Instant::now() + SETTLED, life));

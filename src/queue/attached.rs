@@ -14,7 +14,7 @@ use std::sync::{Arc, OnceLock, RwLock, Weak};
 static AS_WORKER: OnceLock<Arc<Attached>> = OnceLock::new();
 
 /// A process's hold on a region.
-pub struct Attached {
+pub(crate) struct Attached {
     region: Arc<Region>,
     parent: bool,
     /// What is open in this process, by channel. The supervisor never takes this lock.
@@ -25,7 +25,7 @@ pub struct Attached {
 }
 
 /// A queue as the layers that make and pass queues see it.
-pub trait Handle: Sized {
+pub(crate) trait Handle: Sized {
     /// What kind of channel it needs.
     const KIND: Kind;
     /// Bytes of payload that a slot should hold itself.
@@ -70,6 +70,11 @@ impl Attached {
         let core = Arc::new(Core::new(self.clone(), channel));
         open.insert(index, Arc::downgrade(&core));
         H::over(core)
+    }
+
+    /// Notes that bytes held outside the region have been taken.
+    pub(super) fn release_held(&self, bytes: usize) {
+        self.held.fetch_sub(bytes, Relaxed);
     }
 
     /// In the parent: moves items out of Queues that are full, or half full, of results which only the parent takes (D8). `except` is the

@@ -8,6 +8,8 @@ use serde::{Serialize, de::DeserializeOwned};
 pub trait Codec<T>: 'static {
     /// Bytes that a slot should hold itself, for values of this type.
     const INLINE: usize;
+    /// Bytes of every encoding, if all are of one length; else 0.
+    const FIXED: usize;
 
     /// Hands the value's bytes to `then`.
     ///
@@ -41,6 +43,8 @@ impl<T: Serialize + DeserializeOwned> Codec<T> for Postcard {
             guess
         }
     };
+
+    const FIXED: usize = 0;
 
     #[inline]
     fn encode<R>(value: &T, then: impl FnOnce(&[u8]) -> R) -> Result<R, String> {
@@ -83,6 +87,7 @@ pub struct Pod;
 
 impl<T: NoUninit + AnyBitPattern> Codec<T> for Pod {
     const INLINE: usize = size_of::<T>();
+    const FIXED: usize = size_of::<T>();
 
     #[inline]
     fn encode<R>(value: &T, then: impl FnOnce(&[u8]) -> R) -> Result<R, String> {

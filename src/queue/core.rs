@@ -4,9 +4,9 @@ use super::attached::Attached;
 use super::codec::Codec;
 use super::error::{GetError, PutError, PutManyError};
 use super::spill::Spill;
-use crate::layout::SlotWord;
+use crate::layout::{SlotWord, State};
 use crate::ring::channel::MAX_BATCH;
-use crate::ring::slots::{JOBS, RESULTS};
+use crate::ring::slots::{JOBS, RESULTS, all_of};
 use crate::ring::{Channel, Entry, Filling, Kind, NoRoom, Payload, Popped, Stop, event};
 use crate::sys::clock::{self, Deadline};
 use crate::sys::futex::Wait;
@@ -30,13 +30,6 @@ impl Patience {
     pub(super) fn for_(timeout: Duration) -> Self {
         Patience::Until(Some(Deadline::after(timeout)))
     }
-
-    fn deadline(self) -> Option<Deadline> {
-        match self {
-            Patience::Now => Some(Deadline(0)),
-            Patience::Until(deadline) => deadline,
-        }
-    }
 }
 
 /// A batch is popped for about so long, so that long jobs are popped one by one.
@@ -46,20 +39,72 @@ const BATCH_NANOS: u64 = 200_000;
 /// be taken by tasks that wait like itself (protocol, rule 20).
 const STUCK: Duration = Duration::from_millis(200);
 
+/// A new average of the jobs' time is taken once in so many batches: reading the clock costs as much as a small job.
+const MEASURE_EVERY: u32 = 16;
+
+/// A bundle holds at most about so much work, since all of it goes to one worker.
+const BUNDLE_NANOS: u32 = 20_000;
+
 /// What a process knows privately about a channel.
 #[derive(Default)]
 pub(super) struct Local {
     /// Popped and not started.
     pub(super) popped: VecDeque<Entry>,
-    /// How many were popped at once, and when.
+    /// How many were popped at once; how many items came of them; when that was, if it is being measured.
     batch: u32,
+    items: u32,
     started: u64,
+    batches: u32,
     /// How many to pop at most.
     most: Option<u32>,
-    /// FINISHED by us, not delivered.
+    /// Ended by us, not delivered.
     pub(super) finished: Vec<(u32, SlotWord)>,
     /// Moved out of the region by the parent.
     spill: Spill,
+    /// A bundle of which not all items have been handed out, and its payload.
+    open: Option<Open>,
+    payload: Vec<u8>,
+    /// Bundles that go back to the queue as soon as nothing of them is in hand.
+    returned: Vec<Returned>,
+}
+
+/// A bundle that is being handed out.
+struct Open {
+    /// Where it came from; `None`: from private memory, where nothing has to be noted.
+    from: Option<(u32, SlotWord)>,
+    items: u8,
+    /// Items not done when it was taken.
+    left: u64,
+    /// The next item, and where in the payload it starts.
+    next: u8,
+    at: usize,
+}
+
+/// A bundle of which items were given back.
+struct Returned {
+    slot: u32,
+    word: SlotWord,
+    mask: u64,
+    charge: bool,
+}
+
+/// Items of one slot that were handed out together.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Part {
+    pub(super) slot: u32,
+    pub(super) word: SlotWord,
+    pub(super) mask: u64,
+    pub(super) items: u8,
+}
+
+impl Part {
+    /// For items that came from private memory.
+    const NONE: Part = Part { slot: u32::MAX, word: SlotWord(0), mask: 0, items: 0 };
+
+    /// Whether it is all that the slot holds.
+    fn whole(&self) -> bool {
+        self.mask == all_of(self.items)
+    }
 }
 
 /// A channel as both kinds of queue use it.
@@ -71,12 +116,12 @@ pub(crate) struct Core {
     pub(super) holding: AtomicU32,
 }
 
-/// An item that was taken.
-pub(super) enum Taken {
-    /// From a slot, now RUNNING and ours.
-    Slot(u32, SlotWord),
-    /// From private memory.
-    Spilled(Vec<u8>),
+/// What there is to hand out.
+enum Next {
+    /// The one item of a slot, now RUNNING and ours.
+    Single(u32, SlotWord),
+    /// Items of `Local::open`.
+    Bundle,
 }
 
 /// Why no slot or block was found.
@@ -114,11 +159,7 @@ impl Core {
         let mut length = 0;
         let put = C::encode(&item, |bytes| {
             length = bytes.len();
-            let filling = self.slot(patience)?;
-            if let Err(e) = self.fill(filling, bytes, patience) {
-                self.channel.give_back([filling].into_iter());
-                return Err(e);
-            }
+            let filling = self.filled(bytes, 1, patience)?;
             self.channel.publish(&[filling]).map_err(NoSlot::Stopped)
         });
         match put {
@@ -128,74 +169,110 @@ impl Core {
         }
     }
 
-    /// Puts items in sections of up to 64; waits for slots as long as it takes.
+    /// How many items to put into one slot.
+    fn bundle_limit(&self) -> u64 {
+        let d = self.channel.desc();
+        let taken_by_parent = self.channel.kind() == Kind::Queue && d.worker_gets.load(Relaxed) == 0;
+        let by_time = match d.job_nanos.load(Relaxed) {
+            _ if taken_by_parent => 64,
+            // Unknown: as if they were long, or one worker would get them all.
+            0 => 1,
+            nanos => u64::from(BUNDLE_NANOS / nanos).clamp(1, 64),
+        };
+        by_time.min(u64::from(self.channel.capacity()).saturating_sub(self.channel.pending()))
+    }
+
+    /// Puts items, several to a slot and several slots to a section; waits for slots as long as it takes.
     pub(super) fn put_many<T, C: Codec<T>>(&self, items: impl IntoIterator<Item = T>) -> Result<usize, PutManyError<T>> {
         let mut items = items.into_iter();
         let mut put = 0;
-        let mut slots = [Filling { slot: 0, word: SlotWord(0) }; MAX_BATCH as usize];
+        let mut bytes = Vec::with_capacity(self.channel.inline_payload() + 64);
+        let mut carried: Option<T> = None;
         loop {
-            let Some(first) = items.next() else { return Ok(put) };
-            let mut next = Some(first);
-            let want = (items.size_hint().1.unwrap_or(usize::MAX).saturating_add(1)).min(MAX_BATCH as usize) as u32;
-            let mut got = 0;
-            let mut keep = |f: Filling| {
-                slots[got] = f;
-                got += 1;
-            };
-            if self.closed() || self.channel.take(want, &mut keep) == 0 {
-                match self.slot(Patience::FOREVER) {
-                    Ok(filling) => keep(filling),
-                    Err(why) => return Err(PutManyError { put, error: why.with(next.expect("not yet put"), 0) }),
-                }
-            }
-            let mut filled = 0;
+            // Filled slots of one section. More than the first one only if that takes no waiting.
+            let mut filled = [Filling { slot: 0, word: SlotWord(0), items: 0 }; 16];
+            let mut n = 0;
             let mut failed = None;
-            while filled < got {
-                let Some(item) = next.take().or_else(|| items.next()) else { break };
-                let mut length = 0;
-                let result = C::encode(&item, |bytes| {
-                    length = bytes.len();
-                    // What is filled already is published before this waits for room: it may be what the room depends on.
-                    match self.channel.write_payload(slots[filled], bytes) {
-                        Ok(()) => Ok(true),
-                        Err(NoRoom::Now(_)) => Ok(false),
-                        Err(NoRoom::Ever(limit)) => Err(NoSlot::TooLarge(limit)),
-                        Err(NoRoom::Stopped(why)) => Err(NoSlot::Stopped(why)),
-                    }
-                });
-                match result {
-                    Ok(Ok(true)) => filled += 1,
-                    Ok(Ok(false)) => {
-                        next = Some(item);
+            while n < filled.len() {
+                bytes.clear();
+                let limit = self.bundle_limit().max(1);
+                let mut count = 0u64;
+                while count < limit
+                    && let Some(item) = carried.take().or_else(|| items.next())
+                {
+                    let before = bytes.len();
+                    if let Err(why) = append::<T, C>(&item, &mut bytes) {
+                        failed = Some(PutManyError { put: 0, items: vec![item], why: PutError::Encode { item: (), why } });
                         break;
                     }
-                    Ok(Err(why)) => failed = Some(why.with(item, length)),
-                    Err(why) => failed = Some(PutError::Encode { item, why }),
+                    if count > 0 && bytes.len() > self.channel.inline_payload() {
+                        bytes.truncate(before);
+                        carried = Some(item);
+                        break;
+                    }
+                    count += 1;
+                }
+                if count == 0 {
+                    break;
+                }
+                // A single item needs no length before it.
+                let payload = if count == 1 && C::FIXED == 0 { &bytes[PREFIX..] } else { &bytes[..] };
+                let patience = if n == 0 { Patience::FOREVER } else { Patience::Now };
+                match self.filled(payload, count as u8, patience) {
+                    Ok(filling) => {
+                        filled[n] = filling;
+                        n += 1;
+                    }
+                    // What is filled goes first; then these wait for their slot.
+                    Err(NoSlot::Full) if n > 0 => {
+                        let published = self.channel.publish(&filled[..n]);
+                        let before: usize = filled[..n].iter().map(|f| usize::from(f.items)).sum();
+                        n = 0;
+                        let again = published.map_err(NoSlot::Stopped);
+                        put += if again.is_ok() { before } else { 0 };
+                        match again.and_then(|()| self.filled(payload, count as u8, Patience::FOREVER)) {
+                            Ok(filling) => {
+                                filled[0] = filling;
+                                n = 1;
+                            }
+                            Err(why) => failed = Some(unput::<T, C>(why, &bytes, count)),
+                        }
+                    }
+                    Err(why) => failed = Some(unput::<T, C>(why, &bytes, count)),
                 }
                 if failed.is_some() {
                     break;
                 }
             }
-            if filled > 0
-                && let Err(why) = self.channel.publish(&slots[..filled])
-            {
-                // The region has ended, and with it all that was in it; the items of this section are gone with it.
-                return match next.take().or_else(|| items.next()) {
-                    Some(item) => Err(PutManyError { put, error: PutError::Stopped { item, why } }),
-                    None => Ok(put),
-                };
+            if n > 0 {
+                match self.channel.publish(&filled[..n]) {
+                    Ok(()) => put += filled[..n].iter().map(|f| usize::from(f.items)).sum::<usize>(),
+                    // The region has ended, and all that was in it with it.
+                    Err(why) => {
+                        failed =
+                            failed.or(Some(PutManyError { put: 0, items: vec![], why: PutError::Stopped { item: (), why } }))
+                    }
+                }
             }
-            put += filled;
-            if filled < got {
-                self.channel.give_back(slots[filled..got].iter().copied());
+            if let Some(mut failed) = failed {
+                failed.put = put;
+                failed.items.extend(carried);
+                return Err(failed);
             }
-            if let Some(error) = failed {
-                return Err(PutManyError { put, error });
+            if n < filled.len() {
+                return Ok(put);
             }
-            if let Some(item) = next {
-                // The arena had no room: this one waits for it alone.
-                self.put::<T, C>(item, Patience::FOREVER).map_err(|error| PutManyError { put, error })?;
-                put += 1;
+        }
+    }
+
+    /// A slot, filled.
+    fn filled(&self, payload: &[u8], items: u8, patience: Patience) -> Result<Filling, NoSlot> {
+        let filling = Filling { items, ..self.slot(patience)? };
+        match self.fill(filling, payload, patience) {
+            Ok(()) => Ok(filling),
+            Err(e) => {
+                self.channel.give_back([filling].into_iter());
+                Err(e)
             }
         }
     }
@@ -215,7 +292,10 @@ impl Core {
                 return Err(NoSlot::Closed);
             }
             let mut found = None;
-            self.channel.take(1, |f| found = Some(f));
+            // Bundles hold more items than one, so that slots may be free when the queue is full.
+            if self.channel.pending() < u64::from(self.channel.capacity()) {
+                self.channel.take(1, |f| found = Some(f));
+            }
             if let Some(filling) = found {
                 return Ok(filling);
             }
@@ -289,46 +369,238 @@ impl Core {
         Ok(())
     }
 
-    /// Takes up to `most` items and hands each to `each`; waits for the first as long as `patience` says. Starting the items is the only
-    /// thing that makes them ours: an entry that somebody else started first is passed over.
-    pub(super) fn take(&self, most: Option<u32>, patience: Patience, mut each: impl FnMut(Taken)) -> Result<u32, GetError> {
+    /// Takes one item.
+    pub(super) fn get<T, C: Codec<T>>(&self, patience: Patience) -> Result<(T, Part), GetError> {
+        let (mut local, next) = self.next(patience)?;
+        let local = &mut *local;
+        match next {
+            Next::Single(slot, word) => {
+                let item = C::decode(self.channel.payload(slot)?);
+                self.handed_out(local, slot, word, item.is_ok());
+                Ok((item.map_err(GetError::Decode)?, Part { slot, word, mask: 1, items: 1 }))
+            }
+            Next::Bundle => {
+                let mut got = None;
+                let part = self.hand_out::<T, C>(local, 1, |item| got = Some(item));
+                match got {
+                    Some(item) => Ok((item?, part)),
+                    None => Err(GetError::Decode("a bundle without items".into())),
+                }
+            }
+        }
+    }
+
+    /// Takes up to `most` items, and for each slot of which there are any, what was taken of it; waits for the first.
+    pub(super) fn get_many<T, C: Codec<T>>(
+        &self,
+        most: usize,
+        patience: Patience,
+        items: &mut Vec<T>,
+        mut parts: impl FnMut(Part),
+    ) -> Result<(), GetError> {
+        let mut failed = None;
+        let (mut got, mut patience) = (0, patience);
+        while got < most && failed.is_none() {
+            let (mut local, next) = match self.next(patience) {
+                Ok(next) => next,
+                Err(GetError::Empty | GetError::Closed) if got > 0 => break,
+                Err(e) => return Err(e),
+            };
+            let local = &mut *local;
+            // Everything that is at hand, before the mutex is given back.
+            let mut next = Some(next);
+            while let Some(now) = next {
+                match now {
+                    Next::Single(slot, word) => {
+                        let item = self
+                            .channel
+                            .payload(slot)
+                            .map_err(GetError::from)
+                            .and_then(|p| C::decode(p).map_err(GetError::Decode));
+                        self.handed_out(local, slot, word, item.is_ok());
+                        match item {
+                            Ok(item) => {
+                                items.push(item);
+                                parts(Part { slot, word, mask: 1, items: 1 });
+                            }
+                            Err(e) => failed = Some(e),
+                        }
+                        got += 1;
+                    }
+                    Next::Bundle => {
+                        let part = self.hand_out::<T, C>(local, most - got, |item| {
+                            got += 1;
+                            match item {
+                                Ok(item) => items.push(item),
+                                Err(e) => failed = Some(e),
+                            }
+                        });
+                        parts(part);
+                    }
+                }
+                next = if got < most { self.at_hand(local) } else { None };
+            }
+            patience = Patience::Now;
+        }
+        failed.map_or(Ok(()), Err)
+    }
+
+    /// Notes that the one item of a slot has been handed out: in a Queue that is its end; in a JoinableQueue only if nobody can do it.
+    fn handed_out(&self, local: &mut Local, slot: u32, word: SlotWord, decoded: bool) {
+        local.items += 1;
+        if (self.channel.kind() == Kind::Queue || !decoded)
+            && let Some(finished) = self.channel.finish(slot, word)
+        {
+            local.finished.push((slot, finished));
+            self.deliver_if_wanted(local);
+        }
+    }
+
+    /// Hands out up to `most` items of the open bundle.
+    fn hand_out<T, C: Codec<T>>(&self, local: &mut Local, most: usize, mut each: impl FnMut(Result<T, GetError>)) -> Part {
+        let Some(mut open) = local.open.take() else { return Part::NONE };
+        // A bundle that has cost a worker goes one item at a time.
+        let alone = open.from.is_some_and(|(_, word)| word.attempt() > 0);
+        let most = if alone { 1 } else { most };
+        let (mut mask, mut got, mut failed) = (0u64, 0, 0u64);
+        while got < most && open.next < open.items {
+            let end = match C::FIXED {
+                0 => match local.payload.get(open.at..open.at + PREFIX) {
+                    Some(&[low, high]) => {
+                        open.at += PREFIX;
+                        open.at + usize::from(u16::from_le_bytes([low, high]))
+                    }
+                    _ => usize::MAX,
+                },
+                size => open.at + size,
+            };
+            let bit = 1u64 << open.next;
+            open.next += 1;
+            let bytes = local.payload.get(open.at..end);
+            open.at = end.min(local.payload.len());
+            if open.left & bit == 0 {
+                continue;
+            }
+            let item = match bytes {
+                Some(bytes) => C::decode(Payload::of(bytes)).map_err(GetError::Decode),
+                None => Err(GetError::Decode("a bundle is shorter than its items".into())),
+            };
+            if item.is_err() {
+                failed |= bit;
+            }
+            mask |= bit;
+            got += 1;
+            each(item);
+        }
+        local.items += got as u32;
+        let more = open.next < open.items && open.left >> open.next != 0;
+        let Some((slot, word)) = open.from else {
+            if more {
+                local.open = Some(open);
+            }
+            return Part::NONE;
+        };
+        let part = Part { slot, word, mask, items: open.items };
+        if self.channel.kind() == Kind::Queue {
+            self.complete(local, &part);
+        } else {
+            self.channel.begin_items(slot, open.next);
+            if failed != 0 {
+                self.complete(local, &Part { mask: failed, ..part });
+            }
+        }
+        if alone {
+            // What is left goes back as soon as this one is done.
+            local.returned.push(Returned { slot, word, mask: 0, charge: false });
+        } else if more {
+            local.open = Some(open);
+        }
+        Part { mask: mask & !failed, ..part }
+    }
+
+    /// Notes items as done. The slot ends with the last of them.
+    pub(super) fn complete(&self, local: &mut Local, part: &Part) {
+        if part.items == 0 {
+            return;
+        }
+        let left = if part.whole() { 0 } else { self.channel.done_items(part.slot, part.mask) };
+        if left == 0 {
+            local.returned.retain(|r| r.slot != part.slot);
+            // `None` cannot be: nobody condemns a job of this kind of queue.
+            if let Some(finished) = self.channel.finish(part.slot, part.word) {
+                local.finished.push((part.slot, finished));
+            }
+            self.deliver_if_wanted(local);
+        } else if !local.returned.is_empty() {
+            self.settle(local, part.slot);
+        }
+    }
+
+    /// Delivers if the batch has ended or somebody may be waiting (rule 13): after the slot says FINISHED.
+    fn deliver_if_wanted(&self, local: &mut Local) {
+        let batch_ends = local.popped.is_empty() && local.open.is_none();
+        if batch_ends || local.finished.len() >= MAX_BATCH as usize || self.channel.somebody_waits() {
+            // An error means that the region has ended; the next operation says so.
+            let _ = self.deliver(local);
+        }
+    }
+
+    /// Gives items back to the queue: what has not been begun of their bundle goes with them, as soon as nothing of it is in hand.
+    pub(super) fn give_back(&self, part: &Part, charge: bool) {
+        let mut local = self.local();
+        let local = &mut *local;
+        if part.whole() && part.items == 1 {
+            if let Ok(Some(finished)) = self.channel.put_back(part.slot, part.word, charge) {
+                local.finished.push((part.slot, finished));
+                let _ = self.deliver(local);
+            }
+            return;
+        }
+        if local.open.as_ref().is_some_and(|o| o.from.is_some_and(|f| f.0 == part.slot)) {
+            local.open = None;
+        }
+        match local.returned.iter_mut().find(|r| r.slot == part.slot) {
+            Some(r) => {
+                r.mask |= part.mask;
+                r.charge |= charge;
+            }
+            None => local.returned.push(Returned { slot: part.slot, word: part.word, mask: part.mask, charge }),
+        }
+        self.settle(local, part.slot);
+    }
+
+    /// Puts a returned bundle back if nothing of it is in hand any more.
+    fn settle(&self, local: &mut Local, slot: u32) {
+        let Some(at) = local.returned.iter().position(|r| r.slot == slot) else { return };
+        if self.channel.in_hand(slot) & !local.returned[at].mask != 0 {
+            return;
+        }
+        let r = local.returned.swap_remove(at);
+        if let Ok(Some(finished)) = self.channel.put_back(slot, r.word, r.charge) {
+            local.finished.push((slot, finished));
+            let _ = self.deliver(local);
+        }
+    }
+
+    /// Something to hand out, waited for; with what this process knows, locked.
+    fn next(&self, patience: Patience) -> Result<(MutexGuard<'_, Local>, Next), GetError> {
         let d = self.channel.desc();
         if self.channel.kind() == Kind::Queue && !self.attached.is_parent() && d.worker_gets.load(Relaxed) == 0 {
             d.worker_gets.store(1, Relaxed);
         }
-        let limit = most.unwrap_or(1);
-        let mut got = 0;
         loop {
             let seen = {
                 let mut local = self.local();
-                while got < limit && !local.spill.is_empty() {
-                    let mut bytes = vec![];
-                    local.spill.pop_into(&mut bytes);
-                    self.attached.held.fetch_sub((bytes.len() + 4).min(self.attached.held.load(Relaxed)), Relaxed);
-                    each(Taken::Spilled(bytes));
-                    got += 1;
-                }
                 loop {
-                    while got < limit
-                        && let Some(entry) = local.popped.pop_front()
-                    {
-                        if let Some(word) = self.channel.start(entry) {
-                            each(Taken::Slot(entry.slot, word));
-                            got += 1;
-                        }
+                    if let Some(next) = self.at_hand(&mut local) {
+                        return Ok((local, next));
                     }
-                    if got >= limit {
-                        return Ok(got);
-                    }
-                    // An explicit number is what the caller wants, and it wants it now.
-                    match self.refill(&mut local, most.map(|_| limit - got))? {
-                        Popped::Some(_) => {}
-                        Popped::Empty(_) if got > 0 => return Ok(got),
-                        Popped::Empty(seen) => break seen,
+                    if let Popped::Empty(seen) = self.refill(&mut local)? {
+                        self.deliver(&mut local)?;
+                        break seen;
                     }
                 }
             };
-            self.deliver_finished()?;
             self.channel.check()?;
             if self.channel.offer_again()? > 0 {
                 continue;
@@ -342,30 +614,77 @@ impl Core {
                 continue;
             }
             let waited = event::wait(self.attached.region(), &d.jobs, seen, deadline, || self.closed());
-            if waited == Wait::TimedOut && patience.deadline().is_some_and(Deadline::passed) {
+            if waited == Wait::TimedOut && deadline.is_some_and(Deadline::passed) {
                 return Err(GetError::TimedOut);
             }
         }
     }
 
+    /// Something to hand out, of what this process has popped or holds. Starting an entry is the only thing that makes it ours: one that
+    /// somebody else started first is passed over.
+    fn at_hand(&self, local: &mut Local) -> Option<Next> {
+        if local.open.is_some() {
+            return Some(Next::Bundle);
+        }
+        if let Some(items) = local.spill.pop_into(&mut local.payload) {
+            self.attached.release_held(local.payload.len());
+            local.open = Some(Open { from: None, items, left: all_of(items), next: 0, at: 0 });
+            return Some(Next::Bundle);
+        }
+        while let Some(entry) = local.popped.pop_front() {
+            let Some(word) = self.channel.start(entry) else { continue };
+            let items = self.channel.items(entry.slot);
+            if items == 1 {
+                return Some(Next::Single(entry.slot, word));
+            }
+            let Ok(payload) = self.channel.payload(entry.slot) else { continue };
+            local.payload.clear();
+            payload.append_to(&mut local.payload);
+            let mut open = Open { from: Some((entry.slot, word)), items, left: self.channel.left(entry.slot), next: 0, at: 0 };
+            if self.channel.kind() == Kind::Queue && self.attached.is_parent() {
+                // With the parent all ends: what it has copied is taken.
+                if let Some(finished) = self.channel.finish(entry.slot, word) {
+                    local.finished.push((entry.slot, finished));
+                    self.deliver_if_wanted(local);
+                }
+                open.from = None;
+            }
+            local.open = Some(open);
+            return Some(Next::Bundle);
+        }
+        None
+    }
+
     /// Pops a new batch.
-    fn refill(&self, local: &mut Local, wanted: Option<u32>) -> Result<Popped, Stop> {
-        let now = if wanted.is_none() && self.channel.kind() != Kind::Queue { clock::now() } else { 0 };
+    fn refill(&self, local: &mut Local) -> Result<Popped, Stop> {
         if local.batch > 0 {
             self.channel.batch_used(local.batch);
-            if now > 0 && local.started > 0 {
-                let each = (now - local.started) / u64::from(local.batch) + 1;
-                local.most = Some((BATCH_NANOS / each).clamp(1, u64::from(MAX_BATCH)) as u32);
+            if local.started > 0 {
+                self.measure(local);
             }
+            local.batches = local.batches.wrapping_add(1);
         }
-        local.batch = 0;
-        let most = local.most.unwrap_or(MAX_BATCH);
-        let popped = self.channel.pop(wanted, most, &mut local.popped)?;
+        (local.batch, local.items, local.started) = (0, 0, 0);
+        let popped = self.channel.pop(local.most.unwrap_or(MAX_BATCH), &mut local.popped)?;
         if let Popped::Some(n) = popped {
             local.batch = n;
-            local.started = now;
+            if local.batches.is_multiple_of(MEASURE_EVERY) || local.most == Some(1) {
+                local.started = clock::now();
+            }
         }
         Ok(popped)
+    }
+
+    /// Learns from the batch that has just ended how long jobs take.
+    fn measure(&self, local: &mut Local) {
+        let took = clock::now() - local.started;
+        let each = took / u64::from(local.batch) + 1;
+        local.most = Some((BATCH_NANOS / each).clamp(1, u64::from(MAX_BATCH)) as u32);
+        let nanos = &self.channel.desc().job_nanos;
+        let new = (took / u64::from(local.items.max(1))).clamp(1, u64::from(u32::MAX));
+        let old = u64::from(nanos.load(Relaxed));
+        // A mean that forgets; what another worker stores at the same moment is as good.
+        nanos.store(if old == 0 { new } else { (3 * old + new).div_ceil(4) } as u32, Relaxed);
     }
 
     /// Delivers what this process has finished.
@@ -388,39 +707,38 @@ impl Core {
         let Ok(mut local) = self.local.try_lock() else { return false };
         let local = &mut *local;
         let mut moved = false;
-        let mut taken = Vec::with_capacity(MAX_BATCH as usize);
         loop {
             while let Some(entry) = local.popped.pop_front() {
                 let Some(word) = self.channel.start(entry) else { continue };
                 if let Ok(payload) = self.channel.payload(entry.slot) {
-                    let mut bytes = Vec::with_capacity(payload.len());
-                    payload.append_to(&mut bytes);
-                    local.spill.push(&bytes);
-                    self.attached.held.fetch_add(bytes.len() + 4, Relaxed);
+                    local.spill.push(self.channel.items(entry.slot), payload);
+                    self.attached.held.fetch_add(payload.len(), Relaxed);
                 }
-                taken.push((entry.slot, word));
+                if let Some(finished) = self.channel.finish(entry.slot, word) {
+                    local.finished.push((entry.slot, finished));
+                }
                 moved = true;
             }
-            self.channel.release(&taken);
-            taken.clear();
-            if !matches!(self.refill(local, Some(MAX_BATCH)), Ok(Popped::Some(_))) {
+            let _ = self.deliver(local);
+            if !matches!(self.refill(local), Ok(Popped::Some(_))) {
                 return moved;
             }
         }
     }
 
-    /// Decodes what was taken from a slot.
-    pub(super) fn decode<T, C: Codec<T>>(&self, slot: u32) -> Result<T, GetError> {
-        C::decode(self.channel.payload(slot)?).map_err(GetError::Decode)
-    }
-
-    pub(super) fn decode_bytes<T, C: Codec<T>>(bytes: &[u8]) -> Result<T, GetError> {
-        C::decode(Payload::of(bytes)).map_err(GetError::Decode)
-    }
-
     /// Items that nobody has taken, by a look at every slot, and those that were moved out of the region.
     pub(super) fn len(&self) -> usize {
-        self.channel.count(crate::layout::State::Ready) + self.local().spill.len()
+        let local = self.local();
+        let open = local.open.as_ref().map_or(0, |o| match o.next {
+            64.. => 0,
+            next => (o.left >> next).count_ones(),
+        });
+        self.channel.waiting() + local.spill.len() + open as usize
+    }
+
+    /// Whether a put would wait now.
+    pub(super) fn full(&self) -> bool {
+        self.channel.pending() >= u64::from(self.channel.capacity()) || self.channel.count(State::Free) == 0
     }
 
     /// Ends puts, and gets when nothing is left.
@@ -431,4 +749,34 @@ impl Core {
         event::notify_all(&d.jobs);
         event::notify_all(&d.free);
     }
+}
+
+/// Bytes of the length before each item of a bundle, where items differ in length.
+const PREFIX: usize = 2;
+
+/// Appends an item to a bundle.
+fn append<T, C: Codec<T>>(item: &T, bytes: &mut Vec<u8>) -> Result<(), String> {
+    C::encode(item, |encoded| {
+        if C::FIXED == 0 {
+            // Longer ones are never bundled: what does not fit a slot goes alone, and the prefix of one alone is cut off.
+            bytes.extend_from_slice(&(encoded.len().min(usize::from(u16::MAX)) as u16).to_le_bytes());
+        }
+        bytes.extend_from_slice(encoded);
+    })
+}
+
+/// The items of a bundle that could not be put.
+fn unput<T, C: Codec<T>>(why: NoSlot, bytes: &[u8], count: u64) -> PutManyError<T> {
+    let mut items = vec![];
+    let mut at = 0;
+    for _ in 0..count {
+        let (start, end) = match C::FIXED {
+            0 if count == 1 => (PREFIX, bytes.len()),
+            0 => (at + PREFIX, at + PREFIX + usize::from(u16::from_le_bytes([bytes[at], bytes[at + 1]]))),
+            size => (at, at + size),
+        };
+        items.extend(C::decode(Payload::of(&bytes[start..end])));
+        at = end;
+    }
+    PutManyError { put: 0, items, why: why.with((), bytes.len()) }
 }

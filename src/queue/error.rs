@@ -62,12 +62,14 @@ impl<T> std::fmt::Debug for PutError<T> {
 
 /// Why `put_many` stopped.
 #[derive(thiserror::Error)]
-#[error("after {put} items: {error}")]
+#[error("after {put} items: {why}")]
 pub struct PutManyError<T> {
     /// How many items were put before.
     pub put: usize,
-    /// The item at which it stopped, and why. Those after it are still in the iterator, if that was passed by reference.
-    pub error: PutError<T>,
+    /// Items that were drawn from the iterator and not put. Those after them are still in it, if it was passed by reference.
+    pub items: Vec<T>,
+    /// Why.
+    pub why: PutError<()>,
 }
 
 impl<T> std::fmt::Debug for PutManyError<T> {

@@ -1,9 +1,9 @@
 //! A queue whose items are pending until their taker says that they are done.
 
 use super::codec::{Codec, Pod, Postcard, type_hash};
-use super::core::{Core, Patience, Taken};
+use super::core::{Core, Part, Patience};
 use super::error::{GetError, Holding, JoinError, PutError, PutManyError, Unfinished};
-use crate::layout::{SlotWord, State};
+use crate::layout::State;
 use crate::ring::channel::MAX_BATCH;
 use crate::ring::event;
 use crate::sys::clock::Deadline;
@@ -39,8 +39,7 @@ impl<T, C> Clone for JoinableQueue<T, C> {
 #[must_use = "a job that is dropped without task_done goes back to the queue"]
 pub struct Job<'q, T> {
     core: &'q Core,
-    slot: u32,
-    word: SlotWord,
+    part: Part,
     done: bool,
     item: T,
 }
@@ -61,7 +60,7 @@ impl<T: std::fmt::Debug> std::fmt::Debug for Job<'_, T> {
 impl<T> Job<'_, T> {
     /// How many workers this job has cost before.
     pub fn attempt(&self) -> u16 {
-        self.word.attempt()
+        self.part.word.attempt()
     }
 
     /// Says that the job is done: it is no longer pending, and its slot is free.
@@ -71,27 +70,61 @@ impl<T> Job<'_, T> {
     pub fn task_done(mut self) {
         self.done = true;
         self.core.holding.fetch_sub(1, Relaxed);
-        let mut local = self.core.local();
-        // `None` cannot be: nobody condemns a job of this kind of queue.
-        let Some(word) = self.core.channel.finish(self.slot, self.word) else { return };
-        local.finished.push((self.slot, word));
-        let batch_ends = local.popped.is_empty() || local.finished.len() >= MAX_BATCH as usize;
-        if batch_ends || self.core.channel.somebody_waits() {
-            // An error means that the region has ended; the next operation says so.
-            let _ = self.core.deliver(&mut local);
-        }
+        self.core.complete(&mut self.core.local(), &self.part);
     }
 }
 
 impl<T> Drop for Job<'_, T> {
     fn drop(&mut self) {
-        if self.done {
-            return;
+        if !self.done {
+            self.core.holding.fetch_sub(1, Relaxed);
+            self.core.give_back(&self.part, std::thread::panicking());
         }
-        self.core.holding.fetch_sub(1, Relaxed);
-        // Errors mean that the region has ended.
-        if let Ok(Some(given_up)) = self.core.channel.put_back(self.slot, self.word, std::thread::panicking()) {
-            let _ = self.core.channel.deliver_free(&[(self.slot, given_up)]);
+    }
+}
+
+/// Jobs that were taken together by [`JoinableQueue::get_many`]. Reads like a slice of the values. They are done together; dropped without
+/// [`task_done`](Jobs::task_done), all go back to the queue.
+#[must_use = "jobs that are dropped without task_done go back to the queue"]
+pub struct Jobs<'q, T> {
+    core: &'q Core,
+    parts: Vec<Part>,
+    items: Vec<T>,
+}
+
+impl<T> std::ops::Deref for Jobs<'_, T> {
+    type Target = [T];
+    fn deref(&self) -> &[T] {
+        &self.items
+    }
+}
+
+impl<T: std::fmt::Debug> std::fmt::Debug for Jobs<'_, T> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Jobs({:?})", self.items)
+    }
+}
+
+impl<T> Jobs<'_, T> {
+    /// Says that all of them are done, in one section.
+    pub fn task_done(mut self) {
+        self.core.holding.fetch_sub(self.items.len() as u32, Relaxed);
+        let mut local = self.core.local();
+        for part in self.parts.drain(..) {
+            self.core.complete(&mut local, &part);
+        }
+        // An error means that the region has ended; the next operation says so.
+        let _ = self.core.deliver(&mut local);
+    }
+}
+
+impl<T> Drop for Jobs<'_, T> {
+    fn drop(&mut self) {
+        if !self.parts.is_empty() {
+            self.core.holding.fetch_sub(self.items.len() as u32, Relaxed);
+            for part in self.parts.drain(..) {
+                self.core.give_back(&part, std::thread::panicking());
+            }
         }
     }
 }
@@ -134,28 +167,9 @@ impl<T, C: Codec<T>> JoinableQueue<T, C> {
     }
 
     fn get_within(&self, patience: Patience) -> Result<Job<'_, T>, GetError> {
-        let mut taken = None;
-        self.core.take(None, patience, |t| taken = Some(t))?;
-        match taken {
-            Some(Taken::Slot(slot, word)) => self.job(slot, word),
-            // Only Queues are moved out of the region.
-            _ => Err(GetError::Empty),
-        }
-    }
-
-    fn job(&self, slot: u32, word: SlotWord) -> Result<Job<'_, T>, GetError> {
-        let item = match self.core.decode::<T, C>(slot) {
-            Ok(item) => item,
-            Err(e) => {
-                // No worker can do this job: it ends here, and the error is its outcome.
-                if let Some(word) = self.core.channel.finish(slot, word) {
-                    self.core.channel.deliver_free(&[(slot, word)])?;
-                }
-                return Err(e);
-            }
-        };
+        let (item, part) = self.core.get::<T, C>(patience)?;
         self.core.holding.fetch_add(1, Relaxed);
-        Ok(Job { core: &self.core, slot, word, done: false, item })
+        Ok(Job { core: &self.core, part, done: false, item })
     }
 
     /// Takes a job, waiting as long as it takes.
@@ -183,54 +197,20 @@ impl<T, C: Codec<T>> JoinableQueue<T, C> {
         self.get_within(Patience::Now)
     }
 
-    /// Takes up to `most` jobs (at most 64), waiting for the first as long as it takes.
+    /// Takes up to `most` jobs, waiting for the first as long as it takes.
     ///
     /// # Errors
     /// [`GetError`]. A job that cannot be decoded ends there; the others of the same call go back to the queue.
-    pub fn get_many(&self, most: usize) -> Result<Vec<Job<'_, T>>, GetError> {
-        let most = most.clamp(1, MAX_BATCH as usize);
-        let mut slots = [(0u32, SlotWord(0)); MAX_BATCH as usize];
-        let mut n = 0;
-        let got = self.core.take(Some(most as u32), Patience::FOREVER, |t| {
-            if let Taken::Slot(slot, word) = t {
-                slots[n] = (slot, word);
-                n += 1;
+    pub fn get_many(&self, most: usize) -> Result<Jobs<'_, T>, GetError> {
+        let mut jobs = Jobs { core: &self.core, parts: vec![], items: Vec::with_capacity(most.min(MAX_BATCH as usize)) };
+        let Jobs { parts, items, .. } = &mut jobs;
+        let got = self.core.get_many::<T, C>(most, Patience::FOREVER, items, |part| {
+            if part.mask != 0 {
+                parts.push(part);
             }
         });
-        let mut jobs = Vec::with_capacity(n);
-        let mut failed = None;
-        for &(slot, word) in &slots[..n] {
-            match self.job(slot, word) {
-                Ok(job) => jobs.push(job),
-                Err(e) => failed = Some(e),
-            }
-        }
-        match failed.or(got.err()) {
-            None => Ok(jobs),
-            Some(e) => Err(e),
-        }
-    }
-
-    /// Says that all these jobs are done, in one section.
-    pub fn task_done_many(&self, jobs: Vec<Job<'_, T>>) {
-        let mut slots = [(0u32, SlotWord(0)); MAX_BATCH as usize];
-        let mut n = 0;
-        for mut job in jobs {
-            // A job of another queue goes its own way.
-            if !std::ptr::eq(job.core, &*self.core) {
-                job.task_done();
-                continue;
-            }
-            job.done = true;
-            self.core.holding.fetch_sub(1, Relaxed);
-            slots[n] = (job.slot, job.word);
-            n += 1;
-            if n == slots.len() {
-                let _ = self.core.channel.deliver_free(&slots);
-                n = 0;
-            }
-        }
-        let _ = self.core.channel.deliver_free(&slots[..n]);
+        self.core.holding.fetch_add(jobs.items.len() as u32, Relaxed);
+        got.map(|()| jobs)
     }
 
     /// Waits until no job is pending.
@@ -293,10 +273,14 @@ impl<T, C: Codec<T>> JoinableQueue<T, C> {
         for slot in 0..channel.capacity() {
             let word = channel.word(slot);
             match word.state() {
-                Some(State::Ready) => unfinished.waiting += 1,
+                Some(State::Ready) => unfinished.waiting += u64::from(channel.left(slot).count_ones()),
                 Some(State::Running | State::Condemned) => {
                     let pid = channel.region().participant(word.owner()).map_or(0, |p| p.pid.load(Relaxed));
-                    unfinished.running.push(Holding { job: channel.ticket(slot), pid, attempt: word.attempt() });
+                    let in_hand = if channel.items(slot) == 1 { 1 } else { channel.in_hand(slot) };
+                    unfinished.waiting += u64::from((channel.left(slot) & !in_hand).count_ones());
+                    for bit in (0..64).filter(|bit| in_hand >> bit & 1 == 1) {
+                        unfinished.running.push(Holding { job: channel.ticket(slot) + bit, pid, attempt: word.attempt() });
+                    }
                 }
                 _ => {}
             }
@@ -326,7 +310,7 @@ impl<T, C: Codec<T>> JoinableQueue<T, C> {
 
     /// Whether a put would wait now.
     pub fn full(&self) -> bool {
-        self.core.channel.count(State::Free) == 0
+        self.core.full()
     }
 
     /// How many jobs there is room for, those that run included.

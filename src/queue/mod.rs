@@ -13,13 +13,13 @@
 
 mod attached;
 pub mod codec;
-pub mod core;
+mod core;
 mod error;
 mod joinable;
 mod plain;
 mod spill;
 
-pub use attached::{Attached, Handle};
+pub(crate) use attached::{Attached, Handle};
 pub use error::{GetError, Holding, JoinError, PutError, PutManyError, Unfinished};
-pub use joinable::{Job, JoinableQueue, PodJoinableQueue};
+pub use joinable::{Job, Jobs, JoinableQueue, PodJoinableQueue};
 pub use plain::{PodQueue, Queue};

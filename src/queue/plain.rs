@@ -1,10 +1,8 @@
 //! A queue without counting: items go in, items come out, each to one taker.
 
 use super::codec::{Codec, Pod, Postcard, type_hash};
-use super::core::{Core, Patience, Taken};
+use super::core::{Core, Patience};
 use super::error::{GetError, PutError, PutManyError};
-use crate::layout::SlotWord;
-use crate::ring::channel::MAX_BATCH;
 use std::marker::PhantomData;
 use std::sync::Arc;
 use std::time::Duration;
@@ -54,7 +52,7 @@ impl<T, C: Codec<T>> Queue<T, C> {
         self.core.put::<T, C>(item, Patience::Now)
     }
 
-    /// Puts all items, up to 64 in one section; returns how many. Waits for slots as long as it takes.
+    /// Puts all items, up to 64 to a slot and several slots in one section; returns how many. Waits for slots as long as it takes.
     ///
     /// # Errors
     /// [`PutManyError`], with the item at which it stopped; pass the iterator by reference to keep those after it.
@@ -63,17 +61,7 @@ impl<T, C: Codec<T>> Queue<T, C> {
     }
 
     fn get_within(&self, patience: Patience) -> Result<T, GetError> {
-        let mut taken = None;
-        self.core.take(None, patience, |t| taken = Some(t))?;
-        match taken {
-            Some(Taken::Slot(slot, word)) => {
-                let item = self.core.decode::<T, C>(slot);
-                self.core.channel.release(&[(slot, word)]);
-                item
-            }
-            Some(Taken::Spilled(bytes)) => Core::decode_bytes::<T, C>(&bytes),
-            None => Err(GetError::Empty),
-        }
+        Ok(self.core.get::<T, C>(patience)?.0)
     }
 
     /// Takes an item, waiting as long as it takes.
@@ -107,41 +95,8 @@ impl<T, C: Codec<T>> Queue<T, C> {
     /// [`GetError`]. Items taken before one that cannot be decoded are lost with it.
     pub fn get_many(&self, most: usize) -> Result<Vec<T>, GetError> {
         let mut items = vec![];
-        self.get_up_to(most, Patience::FOREVER, &mut items)?;
+        self.core.get_many::<T, C>(most, Patience::FOREVER, &mut items, |_| ())?;
         Ok(items)
-    }
-
-    fn get_up_to(&self, most: usize, patience: Patience, items: &mut Vec<T>) -> Result<(), GetError> {
-        let mut slots: [(u32, SlotWord); MAX_BATCH as usize] = [(0, SlotWord(0)); MAX_BATCH as usize];
-        let mut failed = None;
-        let mut patience = patience;
-        let mut left = most;
-        while left > 0 {
-            let mut n = 0;
-            let part = left.min(MAX_BATCH as usize);
-            let taken = self.core.take(Some(part as u32), patience, |t| {
-                let item = match t {
-                    Taken::Slot(slot, word) => {
-                        slots[n] = (slot, word);
-                        n += 1;
-                        self.core.decode::<T, C>(slot)
-                    }
-                    Taken::Spilled(bytes) => Core::decode_bytes::<T, C>(&bytes),
-                };
-                match item {
-                    Ok(item) => items.push(item),
-                    Err(e) => failed = Some(e),
-                }
-            });
-            self.core.channel.release(&slots[..n]);
-            match taken {
-                Ok(got) => left -= got as usize,
-                Err(GetError::Empty | GetError::Closed) if left < most => break,
-                Err(e) => return Err(e),
-            }
-            patience = Patience::Now;
-        }
-        failed.map_or(Ok(()), Err)
     }
 
     /// Takes all items that are there, without waiting.
@@ -150,7 +105,7 @@ impl<T, C: Codec<T>> Queue<T, C> {
     /// [`GetError`], but not [`GetError::Empty`] or [`GetError::Closed`].
     pub fn drain(&self) -> Result<Vec<T>, GetError> {
         let mut items = vec![];
-        match self.get_up_to(usize::MAX, Patience::Now, &mut items) {
+        match self.core.get_many::<T, C>(usize::MAX, Patience::Now, &mut items, |_| ()) {
             Ok(()) | Err(GetError::Empty | GetError::Closed) => Ok(items),
             Err(e) => Err(e),
         }
@@ -173,7 +128,7 @@ impl<T, C: Codec<T>> Queue<T, C> {
 
     /// Whether a put would wait now.
     pub fn full(&self) -> bool {
-        self.core.channel.count(crate::layout::State::Free) == 0
+        self.core.full()
     }
 
     /// How many items there is room for in the region.

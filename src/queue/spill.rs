@@ -1,8 +1,9 @@
 //! Where the parent keeps items that it moved out of the region while it waited for something else (design.md, D8).
 
+use crate::ring::Payload;
 use std::collections::VecDeque;
 
-/// Items in order, each with its length before it.
+/// Payloads of slots in order, each with its length and its number of items before it.
 #[derive(Default)]
 pub struct Spill {
     bytes: VecDeque<u8>,
@@ -15,39 +16,33 @@ impl Spill {
         self.items
     }
 
-    /// Whether there is none.
-    pub fn is_empty(&self) -> bool {
-        self.items == 0
+    /// Appends a payload of so many items.
+    pub fn push(&mut self, items: u8, payload: Payload<'_>) {
+        let mut bytes = Vec::with_capacity(payload.len());
+        payload.append_to(&mut bytes);
+        self.bytes.extend(&(bytes.len() as u32).to_le_bytes());
+        self.bytes.push_back(items);
+        self.bytes.extend(&bytes);
+        self.items += usize::from(items);
     }
 
-    /// Bytes that the items take.
-    pub fn size(&self) -> usize {
-        self.bytes.len()
-    }
-
-    /// Appends an item.
-    pub fn push(&mut self, item: &[u8]) {
-        self.bytes.extend(&(item.len() as u32).to_le_bytes());
-        self.bytes.extend(item);
-        self.items += 1;
-    }
-
-    /// Takes the first item out into `to`, whose contents are replaced.
-    pub fn pop_into(&mut self, to: &mut Vec<u8>) -> bool {
-        if self.items == 0 {
-            return false;
-        }
+    /// Takes the first payload out into `to`, whose contents are replaced; how many items it holds, `None` if there is none.
+    pub fn pop_into(&mut self, to: &mut Vec<u8>) -> Option<u8> {
         let mut length = [0; 4];
+        if self.items == 0 {
+            return None;
+        }
         for (to, from) in length.iter_mut().zip(self.bytes.drain(..4)) {
             *to = from;
         }
+        let items = self.bytes.pop_front()?;
         to.clear();
         to.extend(self.bytes.drain(..u32::from_le_bytes(length) as usize));
-        self.items -= 1;
+        self.items -= usize::from(items);
         if self.items == 0 {
             self.bytes = VecDeque::new();
         }
-        true
+        Some(items)
     }
 }
 
@@ -56,23 +51,27 @@ mod tests {
     use super::*;
 
     #[test]
-    fn items_come_back_in_order_and_whole() {
+    fn payloads_come_back_in_order_and_whole() {
         let mut spill = Spill::default();
-        let item = |n: usize| vec![n as u8; n % 300];
+        let item = |n: usize| (vec![n as u8; n % 300], (n % 64 + 1) as u8);
         let mut out = vec![];
         let mut next = 0;
+        let mut take = |spill: &mut Spill| {
+            let items = spill.pop_into(&mut out)?;
+            assert_eq!((out.clone(), items), item(next));
+            next += 1;
+            Some(next)
+        };
         for n in 0..2000 {
-            spill.push(&item(n));
+            spill.push(item(n).1, Payload::of(&item(n).0));
             if n % 3 == 0 {
-                assert!(spill.pop_into(&mut out));
-                assert_eq!(out, item(next));
-                next += 1;
+                assert!(take(&mut spill).is_some());
             }
         }
-        while spill.pop_into(&mut out) {
-            assert_eq!(out, item(next));
-            next += 1;
+        let mut last = 0;
+        while let Some(n) = take(&mut spill) {
+            last = n;
         }
-        assert_eq!((next, spill.size(), spill.len()), (2000, 0, 0));
+        assert_eq!((last, spill.len()), (2000, 0));
     }
 }

@@ -340,6 +340,11 @@ impl Channel {
         Stop::Corrupt
     }
 
+    /// What [`Stop`] there is, now that contents have been found that cannot be.
+    pub fn corrupted(&self) -> Stop {
+        self.corrupt()
+    }
+
     /// Whether operations go on.
     pub fn check(&self) -> Result<(), Stop> {
         stop(&self.region).map_or(Ok(()), Err)
@@ -370,25 +375,25 @@ impl Channel {
                 return Err(self.corrupt());
             }
             let first = d.ticket.load(Relaxed);
-            d.ticket.store(first.wrapping_add(filled.len() as u64), Relaxed);
-            for (k, f) in filled.iter().enumerate() {
+            let mut items = 0;
+            for f in filled {
                 let head = self.head(f.slot);
-                head.ticket.store(first.wrapping_add(k as u64), Relaxed);
+                head.ticket.store(first.wrapping_add(items), Relaxed);
                 head.word.store(f.word.to(State::Ready, 0).0, Release); // R1: payload before READY ↔ A1 in `start`
+                items += u64::from(f.items);
             }
-            if self.kind != Kind::Queue {
-                d.pending.fetch_add(filled.len() as u64, Relaxed);
-            }
+            d.ticket.store(first.wrapping_add(items), Relaxed);
+            d.pending.fetch_add(items, Relaxed);
         }
         event::notify(&d.jobs, filled.len() as u32); // rule 2
         Ok(())
     }
 
-    /// Pops entries from the job ring: `wanted`, or by guided self-scheduling up to `most`.
+    /// Pops entries from the job ring, by guided self-scheduling, up to `most`.
     ///
     /// # Errors
     /// If the region has ended.
-    pub fn pop(&self, wanted: Option<u32>, most: u32, into: &mut VecDeque<Entry>) -> Result<Popped, Stop> {
+    pub fn pop(&self, most: u32, into: &mut VecDeque<Entry>) -> Result<Popped, Stop> {
         let d = self.desc();
         let _section = Section::enter(&self.region, self.job_lock())?;
         let ring = self.job_ring();
@@ -396,8 +401,7 @@ impl Channel {
             // Where the parent alone takes, nobody else goes short.
             let alone = self.kind == Kind::Queue && d.worker_gets.load(Relaxed) == 0;
             let takers = if alone { 1 } else { 2 * d_workers(&self.region) };
-            let count = wanted.unwrap_or_else(|| (depth / takers).clamp(1, most));
-            ring.pop(count, |entry| into.push_back(entry))
+            ring.pop((depth / takers).clamp(1, most), |entry| into.push_back(entry))
         });
         match popped {
             Ok(0) => Ok(Popped::Empty(event::look(&d.jobs))),
@@ -474,32 +478,70 @@ impl Channel {
         found.into_iter().map(|(_, entry)| entry).collect()
     }
 
-    /// Puts a job that we are running back at the end of the ring. `charge` counts an attempt; a job that has none left is given up:
-    /// it is FINISHED, its word is returned, and it is to be delivered.
+    /// Puts a slot that we are running back at the end of the ring, with what is left in it. `charge` counts an attempt for what we had in
+    /// hand; what has no attempt left is given up. If nothing is left, the slot is FINISHED, its word is returned, and it is to be delivered.
     ///
     /// # Errors
     /// If the region has ended.
     pub fn put_back(&self, slot: u32, running: SlotWord, charge: bool) -> Result<Option<SlotWord>, Stop> {
-        let d = self.desc();
-        let word = if charge { running.charged() } else { running };
-        if charge && u32::from(word.attempt()) >= d.attempts.load(Relaxed).max(1) {
-            d.lost.fetch_add(1, Relaxed);
-            return Ok(self.finish(slot, running));
-        }
+        let Some(ready) = self.returned(slot, running, charge, &mut 0) else { return Ok(self.finish(slot, running)) };
         let pushed = {
             let _section = Section::enter(&self.region, self.job_lock())?;
-            self.head(slot).word.store(word.to(State::Ready, 0).0, Release); // R1 ↔ A1 in `start`
-            self.job_ring().push([Entry { slot, generation: word.generation() }].into_iter())
+            self.head(slot).word.store(ready.0, Release); // R1 ↔ A1 in `start`
+            self.job_ring().push([Entry { slot, generation: ready.generation() }].into_iter())
         };
         if pushed.is_err() {
             return Err(self.corrupt());
         }
-        event::notify(&d.jobs, 1);
+        event::notify(&self.desc().jobs, 1);
         Ok(None)
     }
 
-    /// Gives finished jobs of a JoinableQueue their end: FINISHED → FREE with the count, under the job lock. By CAS, since a
-    /// waiter may have done it for us (rule 13); what we won counts.
+    /// The word with which a RUNNING slot goes back to READY when its owner gives it back or has died; `None` if nothing is left in it.
+    ///
+    /// An attempt belongs to what was in hand: if items were done since the last one was counted, it is the first of another item. A bundle
+    /// with an attempt counted is then run one item at a time, so that the item which kills its workers ends up alone.
+    pub(super) fn returned(&self, slot: u32, running: SlotWord, charge: bool, given_up: &mut u64) -> Option<SlotWord> {
+        let head = self.head(slot);
+        let items = self.items(slot);
+        let ready = running.to(State::Ready, 0);
+        if items == 1 {
+            let word = if charge { ready.charged() } else { ready };
+            if charge && u32::from(word.attempt()) >= self.attempts() {
+                *given_up += 1;
+                self.desc().lost.fetch_add(1, Relaxed);
+                return None;
+            }
+            return Some(word);
+        }
+        let done = head.done.load(Acquire); // A ↔ R in `done_items`
+        let mut word = ready;
+        let in_hand = self.in_hand(slot);
+        if charge && in_hand != 0 {
+            let count = done.count_ones() as u8;
+            if count > head.charged_at.load(Relaxed) {
+                word = ready.uncharged();
+            }
+            word = word.charged();
+            head.charged_at.store(count, Relaxed);
+            if u32::from(word.attempt()) >= self.attempts() {
+                let lost = u64::from(in_hand.count_ones());
+                *given_up += lost;
+                self.desc().lost.fetch_add(lost, Relaxed);
+                head.done.fetch_or(in_hand, Relaxed);
+                word = ready.uncharged();
+            }
+        }
+        head.started.store(0, Relaxed);
+        (self.left(slot) != 0).then_some(word)
+    }
+
+    fn attempts(&self) -> u32 {
+        self.desc().attempts.load(Relaxed).max(1)
+    }
+
+    /// Gives slots of a queue whose items are done their end: FINISHED (or RUNNING, by its owner) → FREE with the count, under the job
+    /// lock. By CAS, since a waiter may have done it for us (rule 13); what we won counts.
     ///
     /// # Errors
     /// If the region has ended.
@@ -508,22 +550,25 @@ impl Channel {
         let mut won = [0u32; MAX_BATCH as usize];
         for part in finished.chunks(MAX_BATCH as usize) {
             let mut wins = 0;
+            let mut items = 0;
             let mut blocks = self.blocks_of(part.iter().map(|f| f.0));
             let left = {
                 let _section = Section::enter(&self.region, self.job_lock())?;
                 for &(slot, word) in part {
+                    let count = u64::from(self.items(slot));
                     // R2: the copy out came before FREE ↔ A2 in `take`. A ↔ FINISHED's release, for one who helps.
                     if self.head(slot).word.compare_exchange(word.0, word.freed().0, AcqRel, Relaxed).is_ok() {
                         won[wins] = slot;
                         wins += 1;
+                        items += count;
                     }
                 }
                 // R3: FREE before the count falls ↔ A3 in `pending`.
-                d.pending.fetch_sub(wins as u64, Release).wrapping_sub(wins as u64)
+                d.pending.fetch_sub(items, Release).wrapping_sub(items)
             };
             self.free_blocks(&mut blocks, part);
             self.free_bits().give(won[..wins].iter().copied());
-            self.count_jobs(wins as u64);
+            self.count_jobs(items);
             if wins > 0 {
                 self.notify_free(wins as u32);
             }
@@ -594,7 +639,7 @@ impl Channel {
         }
     }
 
-    /// Accepted jobs that have no outcome yet.
+    /// Accepted items that are not done; the items of a bundle count until all of it is done.
     #[inline]
     pub fn pending(&self) -> u64 {
         self.desc().pending.load(Acquire) // A3 ↔ R3

@@ -60,7 +60,13 @@ pub fn notify_all(event: &EventWords) {
 
 /// Waits until the sequence is no longer `seen`, or the deadline passes. `last_look` is asked after this thread has been counted as a
 /// sleeper: `true` means that there is something to do after all. May return early; the caller looks again.
-pub fn wait(region: &Region, event: &EventWords, seen: Seen, deadline: Option<Deadline>, last_look: impl FnOnce() -> bool) -> Wait {
+pub fn wait(
+    region: &Region,
+    event: &EventWords,
+    seen: Seen,
+    deadline: Option<Deadline>,
+    last_look: impl FnOnce() -> bool,
+) -> Wait {
     let moved = || event.sequence.load(Relaxed) != seen.0 || region.condition() != Condition::Open;
     match region.wait_policy() {
         WaitPolicy::Block => {}

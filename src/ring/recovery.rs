@@ -179,32 +179,36 @@ fn repair(channel: &Channel, dead: &[Dead], watch: &mut dyn Watch, report: &mut 
         if let Some(death) = dead.iter().find(|d| owned && d.who.id() == word.owner()) {
             word = match (state, channel.kind()) {
                 (State::Owned, _) => word.freed(),
-                // Its taker had not handed it to anybody.
-                (State::Running | State::Finished, Kind::Queue) => word.to(State::Ready, 0),
-                (State::Finished, Kind::Joinable) => {
-                    report.delivered += 1;
-                    word.freed()
-                }
                 (State::Finished, Kind::Pool) => {
                     report.delivered += 1;
                     word.to(State::Done, 0)
                 }
-                _ => {
-                    let charged = word.charged();
-                    if state == State::Running && u32::from(charged.attempt()) < attempts {
-                        report.run_again += 1;
-                        charged.to(State::Ready, 0)
-                    } else {
-                        report.given_up += 1;
-                        give_up(channel, slot, charged, *death, state)
-                    }
+                (State::Finished, _) => {
+                    report.delivered += 1;
+                    word.freed()
                 }
+                (State::Running, Kind::Pool) if u32::from(word.charged().attempt()) < attempts => {
+                    report.run_again += 1;
+                    word.charged().to(State::Ready, 0)
+                }
+                (_, Kind::Pool) => {
+                    report.given_up += 1;
+                    give_up(channel, slot, word, *death)
+                }
+                // An item of a Queue is done when its taker has it; what is left here was in nobody's hands.
+                (_, kind) => match channel.returned(slot, word, kind == Kind::Joinable, &mut report.given_up) {
+                    Some(ready) => {
+                        report.run_again += 1;
+                        ready
+                    }
+                    None => word.freed(),
+                },
             };
             head.word.store(word.0, Release); // as whoever would have written it
         }
-        pending += u64::from(
-            word.is(State::Ready) || word.is(State::Running) || word.is(State::Condemned) || word.is(State::Finished),
-        );
+        if word.is(State::Ready) || word.is(State::Running) || word.is(State::Condemned) || word.is(State::Finished) {
+            pending += u64::from(channel.items(slot));
+        }
     }
     let rebuilt = channel.job_ring().replace(channel.ready_by_ticket().into_iter());
     rebuilt.map_err(|_| Stop::Corrupt)?;
@@ -212,28 +216,22 @@ fn repair(channel: &Channel, dead: &[Dead], watch: &mut dyn Watch, report: &mut 
         let done: Vec<Entry> = channel.entries_by_ticket(State::Done);
         channel.result_ring().replace(done.into_iter()).map_err(|_| Stop::Corrupt)?;
     }
-    if channel.kind() != Kind::Queue {
-        // A worker that is not dead may finish meanwhile, but finishing does not change what counts as pending.
-        d.pending.store(pending, Release);
-    }
+    // A worker that is not dead may finish meanwhile, but finishing does not change what counts as pending.
+    d.pending.store(pending, Release);
     channel.free_bits().give((0..channel.capacity()).filter(|&s| channel.word(s).is(State::Free)));
     Ok(())
 }
 
-/// The word of a job that has cost as many workers as it may, or was condemned.
-fn give_up(channel: &Channel, slot: u32, charged: SlotWord, death: Dead, state: State) -> SlotWord {
-    if channel.kind() != Kind::Pool {
-        channel.desc().lost.fetch_add(1, Relaxed);
-        return charged.freed();
-    }
+/// The word of a pool's job that has cost as many workers as it may, or was condemned.
+fn give_up(channel: &Channel, slot: u32, word: SlotWord, death: Dead) -> SlotWord {
     let result = channel.result_head(slot);
-    if state != State::Condemned {
+    if !word.is(State::Condemned) {
         result.kind.store(4, Relaxed);
         result.detail.store(death.status, Relaxed);
     }
     result.length.store(0, Relaxed);
     result.block.store(0, Relaxed);
-    charged.to(State::Done, 0)
+    word.charged().to(State::Done, 0)
 }
 
 /// Frees the blocks of slots that are free, of another generation, or (results) not running or later.
@@ -258,11 +256,6 @@ fn forget(region: &Region, channels: &[Arc<Channel>], who: Holder) {
     let Some(entry) = region.participant(who.id()) else { return };
     entry.holding.store(0, Relaxed);
     let slept_on = entry.sleeps_on.swap(0, Acquire);
-    if slept_on == 0 {
-        let awake = &region.header().awake;
-        awake.store(awake.load(Relaxed).saturating_sub(1), Relaxed);
-        return;
-    }
     // Its own count as a sleeper goes with it, exactly once: see ring/event.rs.
     let take_back = |event: &EventWords| {
         if event as *const EventWords as u64 - region.base() as u64 == slept_on {

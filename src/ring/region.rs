@@ -98,8 +98,6 @@ impl WaitPolicy {
 /// Sizes of a region to be made.
 #[derive(Clone, Copy, Debug)]
 pub struct Plan {
-    /// Bytes in all.
-    pub size: usize,
     /// Bytes of each of the two arenas.
     pub arena: usize,
     /// Entries for participants, number 0 included.
@@ -369,6 +367,11 @@ impl Region {
     /// Where the heap starts and how many bytes it has.
     pub(crate) fn heap(&self) -> (usize, usize) {
         (self.geometry.heap, self.geometry.heap_size)
+    }
+
+    /// Bytes of the heap that no channel has taken.
+    pub fn heap_left(&self) -> usize {
+        self.geometry.heap_size.saturating_sub(self.header().heap_used.load(Relaxed) as usize)
     }
 
     /// The arena of jobs' payloads (0) or of results (1).

@@ -18,6 +18,14 @@ pub struct Filling {
     pub slot: u32,
     /// Its word: OWNED by us.
     pub word: SlotWord,
+    /// How many items it will hold: 1 to 64.
+    pub items: u8,
+}
+
+/// The bits of `items` items, 1 to 64.
+#[inline]
+pub const fn all_of(items: u8) -> u64 {
+    u64::MAX >> (64 - items as u32)
 }
 
 /// Why a payload was not written.
@@ -112,6 +120,18 @@ impl Channel {
         (0..self.slots).filter(|&slot| self.word(slot).is(state)).count()
     }
 
+    /// How many items are in READY slots and not done, by a look at each.
+    pub fn waiting(&self) -> usize {
+        let ready = (0..self.slots).filter(|&slot| self.word(slot).is(State::Ready));
+        ready.map(|slot| self.left(slot).count_ones() as usize).sum()
+    }
+
+    /// Bytes of payload that a slot holds itself.
+    #[inline]
+    pub fn inline_payload(&self) -> usize {
+        self.payload_size
+    }
+
     /// The place of a slot's job in the order of jobs, from 0.
     pub fn ticket(&self, slot: u32) -> u64 {
         self.head(slot).ticket.load(Relaxed)
@@ -132,7 +152,7 @@ impl Channel {
                 let owned = free.to(State::Owned, me);
                 // A2 ↔ R2: what the last use's reader did came before. A bit is a hint: the CAS decides.
                 if free.is(State::Free) && word.compare_exchange(free.0, owned.0, Acquire, Relaxed).is_ok() {
-                    each(Filling { slot, word: owned });
+                    each(Filling { slot, word: owned, items: 1 });
                     got += 1;
                 }
             });
@@ -171,6 +191,12 @@ impl Channel {
             self.write_block(self.payload_arena(), f.slot, f.word, bytes, &head.block)?;
         }
         head.length.store(bytes.len() as u32, Relaxed);
+        head.items.store(f.items, Relaxed);
+        if f.items > 1 {
+            head.done.store(0, Relaxed);
+            head.started.store(0, Relaxed);
+            head.charged_at.store(0, Relaxed);
+        }
         Ok(())
     }
 
@@ -234,6 +260,40 @@ impl Channel {
         }
     }
 
+    /// How many items a slot of ours holds.
+    #[inline]
+    pub fn items(&self, slot: u32) -> u8 {
+        self.head(slot).items.load(Relaxed).clamp(1, 64)
+    }
+
+    /// The items of a bundle of ours that are not done, one bit each.
+    pub fn left(&self, slot: u32) -> u64 {
+        let items = self.items(slot);
+        if items == 1 { 1 } else { all_of(items) & !self.head(slot).done.load(Relaxed) }
+    }
+
+    /// Notes that our bundle's items up to `started` have been begun: should we die, those are what it was doing.
+    #[inline]
+    pub fn begin_items(&self, slot: u32, started: u8) {
+        self.head(slot).started.store(started, Relaxed);
+    }
+
+    /// The items of our bundle that have been begun and are not done.
+    pub fn in_hand(&self, slot: u32) -> u64 {
+        match self.head(slot).started.load(Relaxed) {
+            0 => 0,
+            n => self.left(slot) & all_of(n.min(64)),
+        }
+    }
+
+    /// Notes items of our bundle as done; what is left.
+    #[inline]
+    pub fn done_items(&self, slot: u32, mask: u64) -> u64 {
+        // Release: what the job did comes before ↔ recovery's acquire, should we die with the rest of the bundle.
+        let done = self.head(slot).done.fetch_or(mask, Release) | mask;
+        all_of(self.items(slot)) & !done
+    }
+
     /// Ends our work on a job: CAS RUNNING → FINISHED. `None` if it was condemned meanwhile.
     #[inline]
     pub fn finish(&self, slot: u32, running: SlotWord) -> Option<SlotWord> {
@@ -242,18 +302,6 @@ impl Channel {
         // this CAS comes before the load of the sleepers in `somebody_waits`.
         self.head(slot).word.compare_exchange(running.0, finished.0, SeqCst, Relaxed).ok()?;
         Some(finished)
-    }
-
-    /// Frees slots of a Queue whose items we have copied out.
-    pub fn release(&self, taken: &[(u32, SlotWord)]) {
-        let mut blocks = self.blocks_of(taken.iter().map(|t| t.0));
-        for &(slot, word) in taken {
-            self.head(slot).word.store(word.freed().0, Release); // R2 ↔ A2
-        }
-        self.free_blocks(&mut blocks, taken);
-        self.free_bits().give(taken.iter().map(|t| t.0));
-        self.count_jobs(taken.len() as u64);
-        self.notify_free(taken.len() as u32);
     }
 
     /// The blocks of slots that are about to be freed; empty, without allocating, if there are none.

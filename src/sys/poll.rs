@@ -57,6 +57,14 @@ impl EventFd {
         }
     }
 
+    /// Another descriptor for the same thing.
+    ///
+    /// # Errors
+    /// The system's, if it has none left.
+    pub fn another(&self) -> io::Result<EventFd> {
+        Ok(EventFd(self.0.try_clone()?))
+    }
+
     /// Makes it readable. May be called in a signal handler.
     pub fn signal(&self) {
         let one = 1u64;
