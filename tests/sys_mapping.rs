@@ -293,8 +293,8 @@ mod named {
     fn a_full_shm_is_an_error_with_both_sizes_and_leaves_nothing() {
         let unshare = |script: &str| {
             let mut c = std::process::Command::new("unshare");
-            c.args(["-rm", "sh", "-c", script, "sh"]).env(common::ROLE, "full").env(common::ARG, name("full"));
-            c.arg(std::env::current_exe().unwrap()).args(common::role_args());
+            c.args(["-rm", "sh", "-c", script, "sh"]);
+            c.arg(std::env::current_exe().unwrap()).args(common::role_args("full", &name("full")));
             c.status().is_ok_and(|s| s.code() == Some(42))
         };
         let mount = "mount -t tmpfs -o size=1m none /dev/shm";
