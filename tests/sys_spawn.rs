@@ -112,6 +112,19 @@ fn output(script: &str, inherit: &[(BorrowedFd, RawFd)]) -> String {
     text
 }
 
+/// What a child started with `env` reads from a file of /proc/self; not through a shell, which may change what is there.
+fn copied(file: &str, env: &[(OsString, OsString)]) -> String {
+    let mut out = file_at(60, "");
+    let to = format!("of=/proc/self/fd/{}", out.as_raw_fd());
+    let args = [format!("if={file}").into(), to.into(), "status=none".into()];
+    let inherit = [(out.as_fd(), out.as_raw_fd())];
+    assert_eq!(end(&spawn(Some(Path::new("/bin/dd")), &args, env, &inherit).unwrap()), Exit::Code(0));
+    let mut text = String::new();
+    out.rewind().unwrap();
+    out.read_to_string(&mut text).unwrap();
+    text
+}
+
 /// A file without a name, under a descriptor of at least `least`, close-on-exec.
 fn file_at(least: RawFd, content: &str) -> File {
     // SAFETY: the name ends with NUL.
@@ -161,22 +174,17 @@ fn stdin_is_empty_whatever_ours_is_and_can_be_inherited_itself() {
 fn the_environment_is_ours_with_additions() {
     assert_eq!(output("echo $MORE; test -n \"$PATH\" && echo path", &[]), "yes\npath\n");
     let env: [(OsString, OsString); 1] = [("PATH".into(), "/elsewhere".into())];
-    let script = "test \"$PATH\" = /elsewhere && test \"$0\" = zero";
-    let child = spawn(Some(Path::new("/bin/sh")), &["-c".into(), script.into(), "zero".into()], &env, &[]).unwrap();
+    let text = copied("/proc/self/environ", &env);
+    let paths: Vec<_> = text.split('\0').filter(|v| v.starts_with("PATH=")).collect();
+    assert_eq!(paths, ["PATH=/elsewhere"]);
+    let child =
+        spawn(Some(Path::new("/bin/sh")), &["-c".into(), "test \"$0\" = zero".into(), "zero".into()], &[], &[]).unwrap();
     assert_eq!(end(&child), Exit::Code(0));
 }
 
 #[test]
 fn only_the_interrupt_is_blocked_and_none_that_should_end_it_is_ignored() {
-    // Not through a shell, which may change them.
-    let mut out = file_at(60, "");
-    let to = format!("of=/proc/self/fd/{}", out.as_raw_fd());
-    let inherit = [(out.as_fd(), out.as_raw_fd())];
-    let args = ["if=/proc/self/status".into(), to.into(), "status=none".into()];
-    assert_eq!(end(&spawn(Some(Path::new("/bin/dd")), &args, &[], &inherit).unwrap()), Exit::Code(0));
-    let mut text = String::new();
-    out.rewind().unwrap();
-    out.read_to_string(&mut text).unwrap();
+    let text = copied("/proc/self/status", &[]);
     let set = |name: &str| {
         let line = text.lines().find_map(|l| l.strip_prefix(name)).unwrap();
         u64::from_str_radix(line.trim(), 16).unwrap()
