@@ -73,6 +73,15 @@ fn role() {
             assert_eq!(left, -1, "a child that nobody watches was left");
             6
         }
+        "stdin" => {
+            // SAFETY: both are open, and nothing here reads standard input.
+            unsafe { libc::dup2(file_at(70, "ours").as_raw_fd(), 0) };
+            assert_eq!(
+                output("readlink /proc/self/fd/0; cat /proc/self/fd/5", &[(std::io::stdin().as_fd(), 5)]),
+                "/dev/null\nours"
+            );
+            8
+        }
         "removed" => {
             fs::remove_file(arg).unwrap();
             match end(&start_role(None, "exit", "9", &[])) {
@@ -97,6 +106,19 @@ fn output(script: &str, inherit: &[(BorrowedFd, RawFd)]) -> String {
     all.push((out.as_fd(), number));
     let script = format!("exec >/proc/self/fd/{number}; {script}");
     assert_eq!(end(&shell(&script, &all)), Exit::Code(0));
+    let mut text = String::new();
+    out.rewind().unwrap();
+    out.read_to_string(&mut text).unwrap();
+    text
+}
+
+/// What a child started with `env` reads from a file of /proc/self; not through a shell, which may change what is there.
+fn copied(file: &str, env: &[(OsString, OsString)]) -> String {
+    let mut out = file_at(60, "");
+    let to = format!("of=/proc/self/fd/{}", out.as_raw_fd());
+    let args = [format!("if={file}").into(), to.into(), "status=none".into()];
+    let inherit = [(out.as_fd(), out.as_raw_fd())];
+    assert_eq!(end(&spawn(Some(Path::new("/bin/dd")), &args, env, &inherit).unwrap()), Exit::Code(0));
     let mut text = String::new();
     out.rewind().unwrap();
     out.read_to_string(&mut text).unwrap();
@@ -131,6 +153,11 @@ fn descriptors_arrive_under_their_numbers_even_if_they_change_places() {
         output(&format!("cd /proc/self/fd; cat {nb} {nc} {free}"), &[(a.as_fd(), nb), (b.as_fd(), nc), (c.as_fd(), free)]),
         "abc"
     );
+    // What makes way for another is not put where a third one goes.
+    let mut many = vec![(a.as_fd(), nb)];
+    many.extend((3..60).map(|n| (c.as_fd(), n)));
+    many.push((b.as_fd(), free));
+    assert_eq!(output(&format!("cd /proc/self/fd; cat {nb} {free}"), &many), "ab");
     // The parent's own numbers are as before.
     let mut text = String::new();
     (&a).rewind().unwrap();
@@ -139,33 +166,25 @@ fn descriptors_arrive_under_their_numbers_even_if_they_change_places() {
 }
 
 #[test]
-fn stdin_is_empty_and_can_be_inherited_itself() {
-    assert_eq!(output("readlink /proc/self/fd/0", &[]), "/dev/null\n");
-    let before = fs::read_link("/proc/self/fd/0").unwrap();
-    let stdin = std::io::stdin();
-    assert_eq!(output("readlink /proc/self/fd/5", &[(stdin.as_fd(), 5)]).trim_end(), before.to_str().unwrap());
+fn stdin_is_empty_whatever_ours_is_and_can_be_inherited_itself() {
+    assert_eq!(end(&start_role(None, "stdin", "", &[])), Exit::Code(8));
 }
 
 #[test]
 fn the_environment_is_ours_with_additions() {
     assert_eq!(output("echo $MORE; test -n \"$PATH\" && echo path", &[]), "yes\npath\n");
     let env: [(OsString, OsString); 1] = [("PATH".into(), "/elsewhere".into())];
-    let script = "test \"$PATH\" = /elsewhere && test \"$0\" = zero";
-    let child = spawn(Some(Path::new("/bin/sh")), &["-c".into(), script.into(), "zero".into()], &env, &[]).unwrap();
+    let text = copied("/proc/self/environ", &env);
+    let paths: Vec<_> = text.split('\0').filter(|v| v.starts_with("PATH=")).collect();
+    assert_eq!(paths, ["PATH=/elsewhere"]);
+    let child =
+        spawn(Some(Path::new("/bin/sh")), &["-c".into(), "test \"$0\" = zero".into(), "zero".into()], &[], &[]).unwrap();
     assert_eq!(end(&child), Exit::Code(0));
 }
 
 #[test]
 fn only_the_interrupt_is_blocked_and_none_that_should_end_it_is_ignored() {
-    // Not through a shell, which may change them.
-    let mut out = file_at(60, "");
-    let to = format!("of=/proc/self/fd/{}", out.as_raw_fd());
-    let inherit = [(out.as_fd(), out.as_raw_fd())];
-    let args = ["if=/proc/self/status".into(), to.into(), "status=none".into()];
-    assert_eq!(end(&spawn(Some(Path::new("/bin/dd")), &args, &[], &inherit).unwrap()), Exit::Code(0));
-    let mut text = String::new();
-    out.rewind().unwrap();
-    out.read_to_string(&mut text).unwrap();
+    let text = copied("/proc/self/status", &[]);
     let set = |name: &str| {
         let line = text.lines().find_map(|l| l.strip_prefix(name)).unwrap();
         u64::from_str_radix(line.trim(), 16).unwrap()

@@ -147,7 +147,6 @@ impl Mapping {
             Err(e) => return Err(system("create", &place)(e)),
         };
         let made = (|| {
-            file.set_permissions(Permissions::from_mode(0o600)).map_err(system("protect", &place))?;
             check_room(size, in_memory(file.as_fd()))?;
             reserve(file.as_fd(), size, &place)?;
             map(file.into(), size, &place)
@@ -269,7 +268,7 @@ fn in_memory(fd: BorrowedFd) -> bool {
 
 /// Gives the file `size` bytes that are really there.
 pub(super) fn reserve(fd: BorrowedFd, size: usize, place: &str) -> Result<(), MapError> {
-    // In steps: a step that a signal interrupts is undone and repeated, and a timer that ticks faster than the whole takes
+    // In steps: older kernels undo a step that any signal interrupts, and a timer that ticks faster than the whole takes
     // would keep it from ever ending.
     const STEP: usize = 16 << 20;
     for start in (0..size).step_by(STEP) {

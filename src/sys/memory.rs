@@ -79,12 +79,16 @@ mod tests {
         let root = std::env::temp_dir().join(format!("gristmill-group-{}", std::process::id()));
         let inner = root.join("outer/inner");
         fs::create_dir_all(&inner).unwrap();
-        fs::write(inner.join("memory.max"), "max\n").unwrap();
+        fs::write(inner.join("memory.max"), "5000\n").unwrap();
         fs::write(inner.join("memory.current"), "10\n").unwrap();
+        let unlimited = inner.join("unlimited");
+        fs::create_dir(&unlimited).unwrap();
+        fs::write(unlimited.join("memory.max"), "max\n").unwrap();
+        fs::write(unlimited.join("memory.current"), "10\n").unwrap();
         fs::write(root.join("outer/memory.max"), "1000\n").unwrap();
         fs::write(root.join("outer/memory.current"), "900\n").unwrap();
         fs::write(root.join("outer/memory.stat"), "anon 300\ninactive_file 200\nactive_file 50\nshmem 7\n").unwrap();
-        let room = group_room(&root, Path::new("outer/inner"));
+        let room = group_room(&root, Path::new("outer/inner/unlimited"));
         let none = group_room(&root, Path::new("elsewhere"));
         fs::remove_dir_all(&root).unwrap();
         assert_eq!(room, Some(350));

@@ -10,23 +10,23 @@ use std::os::fd::{BorrowedFd, RawFd};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-/// The variable that tells a test binary which role to play; each binary has a test `role` that looks at it.
-pub const ROLE: &str = "GRISTMILL_TEST_ROLE";
-/// The variable with what the role needs to know.
-pub const ARG: &str = "GRISTMILL_TEST_ARG";
-
+/// The role that this test binary was started in, and what the role needs to know; each binary has a test `role` that looks.
+///
+/// A role travels in the arguments, which the harness takes for the names of tests. In the environment, one mistake there and a
+/// role that starts another would start itself, for ever.
 pub fn role() -> Option<(String, String)> {
-    Some((std::env::var(ROLE).ok()?, std::env::var(ARG).unwrap_or_default()))
+    let find = |prefix| std::env::args().find_map(|a| a.strip_prefix(prefix).map(String::from));
+    Some((find("role=")?, find("arg=")?))
 }
 
-pub fn role_args() -> Vec<OsString> {
-    ["--exact", "role", "--nocapture", "--quiet"].map(OsString::from).to_vec()
+pub fn role_args(role: &str, arg: &str) -> Vec<OsString> {
+    let args = ["--exact", "--nocapture", "--quiet", "role", &format!("role={role}"), &format!("arg={arg}")];
+    args.map(OsString::from).to_vec()
 }
 
 /// This test binary again, or its copy at `program`, in a role.
 pub fn start_role(program: Option<&Path>, role: &str, arg: &str, inherit: &[(BorrowedFd, RawFd)]) -> Child {
-    let env = [(ROLE.into(), role.into()), (ARG.into(), arg.into())];
-    spawn(program, &role_args(), &env, inherit).unwrap()
+    spawn(program, &role_args(role, arg), &[], inherit).unwrap()
 }
 
 /// How the child ended. A child that hangs is killed, and the test fails.
