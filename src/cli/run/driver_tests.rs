@@ -10,6 +10,19 @@ use super::tasks::{Task, factor};
 use super::*;
 use rand::RngExt;
 
+/// Ends the test program if what holds this takes a minute: a driver that hangs.
+fn watchdog() -> std::sync::mpsc::Sender<()> {
+    use std::sync::mpsc::RecvTimeoutError::Timeout;
+    let (alive, watched) = std::sync::mpsc::channel();
+    std::thread::spawn(move || {
+        if watched.recv_timeout(Duration::from_secs(60)) == Err(Timeout) {
+            eprintln!("the driver hangs");
+            std::process::abort();
+        }
+    });
+    alive
+}
+
 /// Holds at most `room` jobs; `collect` hands out some of them, in any order.
 struct Fake {
     room: usize,
@@ -109,6 +122,7 @@ struct Driven {
 }
 
 fn driven(fake: &mut Fake, mut input: Input, names: &[&str], interrupt: &Interrupt, unordered: bool) -> Driven {
+    let _watchdog = watchdog();
     let told = RefCell::new(Vec::new());
     let mut written = Vec::new();
     let names = names.iter().map(|&name| name.to_owned()).collect();
@@ -205,6 +219,7 @@ fn an_engine_that_breaks_ends_the_run_with_its_error() {
 }
 
 fn driven_into(to: File) -> Result<End, String> {
+    let _watchdog = watchdog();
     let source = Source::new(&lines(0..100_000));
     let mut output = Output::new(to, |_: &str| {}, vec!["in".to_owned()], false);
     drive(&mut Fake::new(1000), &mut source.open(), &mut output, &Interrupt::default(), &Progress::new(None))
@@ -227,6 +242,7 @@ fn a_closed_output_ends_the_run_early() {
 #[test]
 fn results_come_out_while_the_input_is_silent() {
     use std::io::{BufRead, BufReader};
+    let _watchdog = watchdog();
     let (input_reader, mut input_writer) = std::io::pipe().unwrap();
     let (output_reader, output_writer) = std::io::pipe().unwrap();
     let path = PathBuf::from(format!("/proc/self/fd/{}", std::os::fd::AsRawFd::as_raw_fd(&input_reader)));

@@ -200,6 +200,21 @@ mod tests {
     }
 
     #[test]
+    fn arithmetic_is_right_up_to_the_greatest_modulus() {
+        for n in [3u64, 1 << 63 | 1, u64::MAX - 58, u64::MAX] {
+            let modulus = Montgomery::new(n);
+            let wide = u128::from(n);
+            for a in [0, 1, 2, n / 2, n - 2, n - 1] {
+                for b in [0, 1, 2, n / 3, n - 2, n - 1] {
+                    assert_eq!(u128::from(modulus.add(a, b)), (u128::from(a) + u128::from(b)) % wide);
+                    let product = u128::from(modulus.mul(a, b));
+                    assert_eq!((product << 64) % wide, u128::from(a) * u128::from(b) % wide, "{a} * {b} mod {n}");
+                }
+            }
+        }
+    }
+
+    #[test]
     fn all_small_numbers() {
         (1..200_000).for_each(check);
     }
