@@ -1,0 +1,161 @@
+//! The command line: its syntax, its help and what it resolves to.
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+
+use clap::error::ErrorKind;
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+use super::exit::{self, Exit};
+use super::run::tasks::Task;
+
+const EXAMPLES: &str = "\
+Examples:
+  seq 1000000 | gristmill run factor > factors.txt
+  gristmill run factor -j 4 numbers.txt more.txt
+  find . -type f | gristmill run sha256 --unordered > sums.txt";
+
+#[derive(Debug, Parser)]
+#[command(name = "gristmill", version, about = "Runs jobs on worker processes over shared memory")]
+#[command(after_help = format!("{EXAMPLES}\n\n{}", exit::HELP), arg_required_else_help = true)]
+struct CommandLine {
+    #[command(subcommand)]
+    command: Command,
+}
+
+/// What is to be done.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Runs a task for each job of the input and prints the results
+    #[command(after_help = format!("{EXAMPLES}\n\n{}", exit::HELP))]
+    Run(RunOptions),
+}
+
+/// The options of `gristmill run`.
+#[derive(Clone, Debug, Args)]
+pub struct RunOptions {
+    /// What to do with each job
+    pub task: Task,
+
+    /// Files to read jobs from, in turn; `-`, or none, is standard input
+    pub files: Vec<PathBuf>,
+
+    /// Worker processes [default: the CPUs that this process may use]
+    #[arg(short, long, value_name = "N", value_parser = at_least_one_worker)]
+    pub jobs: Option<usize>,
+
+    /// How often a job whose worker died is run again
+    #[arg(long, value_name = "N", default_value_t = 3)]
+    pub retries: u32,
+
+    /// Prints each result as soon as it is there, not in the order of the input
+    #[arg(long)]
+    pub unordered: bool,
+
+    /// Prints the summary on standard error in this format
+    #[arg(long, value_name = "FORMAT")]
+    pub stats: Option<StatsFormat>,
+}
+
+/// The formats of `--stats`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum StatsFormat {
+    /// One object on one line
+    Json,
+}
+
+impl RunOptions {
+    /// The number of workers: as asked, or one for each CPU that this process may use (cgroup quota and affinity count).
+    pub fn workers(&self) -> usize {
+        self.jobs.unwrap_or_else(|| std::thread::available_parallelism().map_or(1, usize::from))
+    }
+}
+
+fn at_least_one_worker(text: &str) -> Result<usize, String> {
+    match text.parse() {
+        Ok(0) => Err("a run needs at least 1 worker".to_owned()),
+        Ok(n) => Ok(n),
+        Err(_) => Err("not a number of workers".to_owned()),
+    }
+}
+
+/// Reads the command line. What clap finds wrong is said in one line on standard error; help goes to standard output.
+///
+/// # Errors
+///
+/// The exit code, when there is nothing to run.
+pub fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Command, Exit> {
+    let error = match CommandLine::try_parse_from(args) {
+        Ok(line) => return Ok(line.command),
+        Err(error) => error,
+    };
+    match error.kind() {
+        ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => {
+            // A reader that closes the help early (`| head`) has what it wants.
+            let _ = error.print();
+            Err(Exit::Success)
+        }
+        ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => {
+            let _ = error.print();
+            Err(Exit::Usage)
+        }
+        _ => {
+            eprintln!("gristmill: {} (see gristmill --help)", one_line(&error.to_string()));
+            Err(Exit::Usage)
+        }
+    }
+}
+
+/// The first paragraph of clap's message, on one line; usage and tips come after it.
+fn one_line(message: &str) -> String {
+    let first = message.split("\n\n").next().unwrap_or(message);
+    let words: Vec<&str> = first.split_whitespace().collect();
+    words.join(" ").trim_start_matches("error: ").to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn options(line: &str) -> Result<RunOptions, String> {
+        match CommandLine::try_parse_from(line.split(' ')) {
+            Ok(CommandLine { command: Command::Run(options) }) => Ok(options),
+            Err(error) => Err(one_line(&error.to_string())),
+        }
+    }
+
+    #[test]
+    fn the_syntax_is_sound() {
+        use clap::CommandFactory;
+        CommandLine::command().debug_assert();
+    }
+
+    #[test]
+    fn defaults_are_standard_input_three_retries_and_order() {
+        let got = options("gristmill run factor").unwrap();
+        assert_eq!((got.task, got.retries, got.unordered, got.stats), (Task::Factor, 3, false, None));
+        assert!(got.files.is_empty() && got.jobs.is_none() && got.workers() >= 1);
+    }
+
+    #[test]
+    fn options_and_files_may_be_mixed() {
+        let got = options("gristmill run sha256 -j 7 a - --retries 0 --unordered b --stats json").unwrap();
+        assert_eq!((got.task, got.workers(), got.retries, got.unordered), (Task::Sha256, 7, 0, true));
+        assert_eq!(got.stats, Some(StatsFormat::Json));
+        assert_eq!(got.files, ["a", "-", "b"].map(PathBuf::from));
+    }
+
+    #[test]
+    fn wrong_command_lines_are_told_in_one_line() {
+        let says = |line: &str, word: &str| {
+            let message = options(line).unwrap_err();
+            assert!(message.contains(word) && !message.contains('\n'), "{message:?}");
+        };
+        says("gristmill run factor -j 0", "'0' for '--jobs <N>': a run needs at least 1 worker");
+        says("gristmill run factor -j -1", "-1");
+        says("gristmill run factor -j x", "not a number of workers");
+        says("gristmill run cube", "'cube' for '<TASK>' [possible values: factor, sha256]");
+        says("gristmill run", "<TASK>");
+        says("gristmill run factor --stats xml", "possible values: json");
+    }
+}

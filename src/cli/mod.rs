@@ -1,0 +1,19 @@
+//! The command layer: arguments, terminals and files. It stands on top of the library and has no `unsafe`.
+
+#![forbid(unsafe_code)]
+
+mod args;
+mod exit;
+mod run;
+mod text;
+
+use std::process::ExitCode;
+
+/// Does what the command line asks for and gives the exit code.
+pub fn main() -> ExitCode {
+    let exit = match args::parse(std::env::args_os()) {
+        Ok(args::Command::Run(options)) => run::run(&options, run::inline::start),
+        Err(exit) => exit,
+    };
+    exit.into()
+}
