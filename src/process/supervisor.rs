@@ -173,7 +173,7 @@ impl Supervisor {
     }
 
     fn serve(&mut self) {
-        while !(self.quit && self.children.is_empty()) {
+        loop {
             let commands = std::mem::take(&mut *lock(&self.shared.commands));
             let idle = commands.is_empty();
             for command in commands {
@@ -183,6 +183,9 @@ impl Supervisor {
                     }
                     Command::Quit => self.quit(),
                 }
+            }
+            if self.quit && self.children.is_empty() {
+                break;
             }
             self.start_due();
             let next = self.due.iter().map(|d| d.0).min().map(deadline);

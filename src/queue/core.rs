@@ -465,6 +465,7 @@ impl Core {
         let (mut mask, mut got, mut failed) = (0u64, 0, 0u64);
         while got < most && open.next < open.items {
             let end = match C::FIXED {
+                0 if open.items == 1 => local.payload.len(),
                 0 => match local.payload.get(open.at..open.at + PREFIX) {
                     Some(&[low, high]) => {
                         open.at += PREFIX;
