@@ -11,8 +11,10 @@ use std::process::ExitCode;
 
 /// Does what the command line asks for and gives the exit code.
 pub fn main() -> ExitCode {
+    // In a worker this serves jobs and never returns.
+    gristmill::init(run::processes::registry());
     let exit = match args::parse(std::env::args_os()) {
-        Ok(args::Command::Run(options)) => run::run(&options, run::inline::start),
+        Ok(args::Command::Run(options)) => run::run(&options, run::processes::start),
         Err(exit) => exit,
     };
     exit.into()

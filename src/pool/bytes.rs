@@ -129,7 +129,7 @@ impl BytePool {
                 got += self.take(&mut each)?;
                 continue;
             };
-            if got > 0 {
+            if got > 0 || deadline.is_some_and(Deadline::passed) {
                 break;
             }
             self.channel.check().map_err(|why| self.stopped(why))?;

@@ -7,7 +7,6 @@ pub type Failure = Box<dyn std::error::Error>;
 
 /// What becomes of a job.
 #[derive(Debug)]
-#[cfg_attr(not(test), expect(dead_code, reason = "jobs that run in this process cannot kill a worker"))]
 pub enum Outcome<'a> {
     /// The bytes to print.
     Value(&'a [u8]),

@@ -5,10 +5,10 @@
 
 mod engine;
 mod factor;
-pub mod inline;
 mod input;
 mod interrupt;
 mod output;
+pub mod processes;
 mod report;
 pub mod tasks;
 

@@ -29,14 +29,6 @@ impl Task {
             Task::Sha256 => Split::Lines,
         }
     }
-
-    /// The function that runs one job.
-    pub fn function(self) -> fn(&[u8], &mut Vec<u8>) -> Result<(), String> {
-        match self {
-            Task::Factor => factor,
-            Task::Sha256 => sha256,
-        }
-    }
 }
 
 /// Appends the line that coreutils' `factor` prints for the decimal integer `input`: `12: 2 2 3` and a newline.
