@@ -1,19 +1,48 @@
 //! How fast jobs of 8 bytes go out to worker processes and their results of 8 bytes come back.
 //!
-//! Everything is measured in one run, so that the ratios hold on any machine; the rival over pipes is in `pipe`.
+//! Everything is measured in one run, so that the ratios hold on any machine; the rival over pipes is in `pipe`, gristmill in `ring`.
 
 mod pipe;
+mod ring;
 
-use criterion::{BenchmarkId, Criterion, SamplingMode, Throughput};
+use criterion::measurement::WallTime;
+use criterion::{BenchmarkGroup, BenchmarkId, Criterion, SamplingMode, Throughput};
 use pipe::PipePool;
+use ring::{Calls, RingPool};
+use std::cell::RefCell;
 use std::time::{Duration, Instant};
 
 /// Jobs in one measured pass: enough to hide the start of the feeding thread, few enough for many passes.
-const JOBS: usize = 20_000;
+const JOBS: usize = 100_000;
 
 /// Numbers whose squares differ in all bits, so that a lost or doubled result changes the sum.
 fn jobs() -> Vec<u64> {
     (1..=JOBS as u64).map(|i| i.wrapping_mul(0x9e37_79b9_7f4a_7c15)).collect()
+}
+
+/// One entry of the throughput group: passes over all jobs, each of which must give the right sum.
+fn entry(
+    group: &mut BenchmarkGroup<'_, WallTime>,
+    name: &str,
+    workers: usize,
+    mut pass: impl FnMut() -> u64,
+    cpu: impl Fn() -> Duration,
+) {
+    let jobs = jobs();
+    let expected = jobs.iter().fold(0u64, |sum, job| sum.wrapping_add(job.wrapping_mul(*job)));
+    let mut per_job = CpuPerJob::default();
+    group.bench_function(BenchmarkId::new(name, workers), |b| {
+        b.iter_custom(|passes| {
+            let (cpu_before, start) = (cpu(), Instant::now());
+            for _ in 0..passes {
+                assert_eq!(pass(), expected, "{name}: a result was lost, doubled or wrong");
+            }
+            let elapsed = start.elapsed();
+            per_job.add(passes * JOBS as u64, cpu() - cpu_before);
+            elapsed
+        });
+    });
+    per_job.print(&format!("{name}/{workers}"));
 }
 
 /// Many jobs under way at once: what a pool can carry.
@@ -21,22 +50,15 @@ fn throughput(c: &mut Criterion) {
     let jobs = jobs();
     let mut group = c.benchmark_group("jobs of 8 bytes");
     group.throughput(Throughput::Elements(JOBS as u64)).sampling_mode(SamplingMode::Flat);
-    group.sample_size(20).warm_up_time(Duration::from_millis(500)).measurement_time(Duration::from_secs(3));
+    group.sample_size(20).warm_up_time(Duration::from_millis(500)).measurement_time(Duration::from_secs(2));
     for workers in [1, 2] {
-        let mut pool = PipePool::start(workers).expect("cannot start the workers");
-        let mut cpu = CpuPerJob::default();
-        group.bench_function(BenchmarkId::new("pipe", workers), |b| {
-            b.iter_custom(|passes| {
-                let (cpu_before, start) = (pool.cpu_time(), Instant::now());
-                for _ in 0..passes {
-                    std::hint::black_box(pool.run(&jobs));
-                }
-                let elapsed = start.elapsed();
-                cpu.add(passes * JOBS as u64, pool.cpu_time() - cpu_before);
-                elapsed
-            });
-        });
-        cpu.print(&format!("pipe/{workers}"));
+        let pipe = RefCell::new(PipePool::start(workers).expect("cannot start the workers"));
+        entry(&mut group, "pipe", workers, || pipe.borrow_mut().run(&jobs), || pipe.borrow().cpu_time());
+        drop(pipe);
+        for (name, calls) in [("put and get", Calls::Single), ("put_many and get_many of 64", Calls::Many)] {
+            let ring = RefCell::new(RingPool::start(workers, calls).expect("cannot start the workers"));
+            entry(&mut group, name, workers, || ring.borrow_mut().run(&jobs), || ring.borrow().cpu_time());
+        }
     }
     group.finish();
 }
@@ -45,12 +67,19 @@ fn throughput(c: &mut Criterion) {
 fn latency(c: &mut Criterion) {
     let mut group = c.benchmark_group("one job out and back");
     group.sample_size(20).warm_up_time(Duration::from_millis(500)).measurement_time(Duration::from_secs(2));
-    let mut pool = PipePool::start(1).expect("cannot start the worker");
+    let mut pipe = PipePool::start(1).expect("cannot start the worker");
+    let mut ring = RingPool::start(1, Calls::Single).expect("cannot start the worker");
     let mut job = 0;
     group.bench_function("pipe", |b| {
         b.iter(|| {
             job += 1;
-            pool.roundtrip(job)
+            pipe.roundtrip(job)
+        });
+    });
+    group.bench_function("put and get", |b| {
+        b.iter(|| {
+            job += 1;
+            ring.roundtrip(job)
         });
     });
     group.finish();
@@ -82,6 +111,7 @@ fn main() {
     if pipe::is_worker() {
         pipe::worker_main();
     }
+    ring::init();
     let mut criterion = Criterion::default().without_plots().configure_from_args();
     throughput(&mut criterion);
     latency(&mut criterion);

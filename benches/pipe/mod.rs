@@ -321,7 +321,7 @@ fn keep_across_exec(fd: RawFd) -> io::Result<()> {
 }
 
 /// The CPU time of all threads of a process; of this one if `pid` is 0.
-fn cpu_time_of(pid: libc::pid_t) -> Duration {
+pub fn cpu_time_of(pid: libc::pid_t) -> Duration {
     let mut clock = 0;
     // SAFETY: `clock` is a valid place to write to.
     let error = unsafe { libc::clock_getcpuclockid(pid, &mut clock) };

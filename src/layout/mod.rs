@@ -226,7 +226,7 @@ shared! {
 
 shared! {
     /// A queue: ring or rings, slots, pending count.
-    Channel: 512 {
+    Channel: 384 {
         /// 1 Queue, 2 JoinableQueue, 3 pool.
         kind: AtomicU32,
         /// How many slots: the capacity in jobs.
@@ -252,21 +252,23 @@ shared! {
         /// Where the result ring starts; 0 without results.
         result_ring_offset: AtomicU64,
 
-        /// Guards the job ring, and every change that counts jobs up.
+        /// Guards the job ring, and every change that counts jobs up. All that a put, a get and a delivery touch stands in this one line:
+        /// what passes between cores with each of them is the line, not the bytes.
         job_lock: LockWords,
         /// Next entry to pop, modulo 2^32.
         job_head: AtomicU32,
         /// Next entry to push, modulo 2^32.
         job_tail: AtomicU32,
-        /// The next job's ticket: its place in the order of jobs.
+        /// The next item's ticket: its place in the order of items.
         ticket: AtomicU64,
-        /// Later versions.
-        reserved0: Reserved<40>,
-
+        /// Accepted items that are not done yet; the items of a bundle count until all of it is done.
+        pending: AtomicU64,
         /// Those who wait for a job (or, in a Queue, for an item).
         jobs: EventWords,
+        /// Those who wait for a free slot.
+        free: EventWords,
         /// Later versions.
-        reserved1: Reserved<56>,
+        reserved0: Reserved<16>,
 
         /// Guards the result ring, and in a pool every change that counts jobs down.
         result_lock: LockWords,
@@ -275,24 +277,17 @@ shared! {
         /// Next entry to push, modulo 2^32.
         result_tail: AtomicU32,
         /// Later versions.
-        reserved2: Reserved<48>,
+        reserved1: Reserved<48>,
 
         /// Those who wait for results or for the end of all jobs.
         done: EventWords,
         /// Later versions.
-        reserved3: Reserved<56>,
+        reserved2: Reserved<56>,
 
-        /// Those who wait for a free slot.
-        free: EventWords,
-        /// Later versions.
-        reserved4: Reserved<56>,
-
-        /// Accepted items that are not done yet; the items of a bundle count until all of it is done.
-        pending: AtomicU64,
         /// Jobs that cost as many workers as they may and were given up, in a JoinableQueue.
         lost: AtomicU64,
         /// Later versions.
-        reserved5: Reserved<48>,
+        reserved3: Reserved<56>,
 
         /// One bit a slot: 1 probably free. The slot word decides.
         bits_offset: AtomicU64,
@@ -305,7 +300,7 @@ shared! {
         /// Nanoseconds that a job takes on average, as workers have measured; 0 unknown. Who puts many bundles short jobs only.
         job_nanos: AtomicU32,
         /// Later versions.
-        reserved6: Reserved<40>,
+        reserved4: Reserved<40>,
     }
 }
 

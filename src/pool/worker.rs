@@ -59,7 +59,7 @@ impl Worker {
         let mut popped = VecDeque::new();
         let (mut job, mut out) = (vec![], vec![]);
         loop {
-            let batch = match self.channel.pop(self.most, &mut popped)? {
+            let batch = match self.channel.pop(self.most, &mut popped, &[])? {
                 Popped::Some(n) => n,
                 Popped::Empty(seen) => {
                     self.channel.check()?;

@@ -96,8 +96,7 @@ impl Attached {
                 continue;
             }
             let wanted = arena_wanted || d.free.sleepers.load(SeqCst) > 0;
-            let depth = d.job_tail.load(Relaxed).wrapping_sub(d.job_head.load(Relaxed));
-            if !wanted && depth < core.channel.capacity() / 2 {
+            if !wanted && core.channel.pending() < u64::from(core.channel.capacity() / 2) {
                 continue;
             }
             if self.held.load(Relaxed) >= self.limit {

@@ -195,8 +195,18 @@ impl Core {
             let mut failed = None;
             while n < filled.len() {
                 bytes.clear();
-                let limit = self.bundle_limit().max(1);
+                let mut limit = self.bundle_limit().max(1);
                 let mut count = 0u64;
+                if C::FIXED > 0 && carried.is_none() {
+                    // Items of one length: how many fit is known, and none is carried over.
+                    limit = limit.min((self.channel.inline_payload() / C::FIXED).max(1) as u64);
+                    for item in items.by_ref().take(limit as usize) {
+                        // Plain data always has an encoding: it is what it is.
+                        let _ = C::encode(&item, |encoded| bytes.extend_from_slice(encoded));
+                        count += 1;
+                    }
+                    limit = 0;
+                }
                 while count < limit
                     && let Some(item) = carried.take().or_else(|| items.next())
                 {
@@ -338,7 +348,10 @@ impl Core {
         patience: Patience,
         stuck: &mut Option<(Deadline, u64)>,
     ) -> Result<(), NoSlot> {
-        let Patience::Until(deadline) = patience else { return Err(NoSlot::Full) };
+        let Patience::Until(deadline) = patience else {
+            // What is finished is as good as free.
+            return if self.channel.kind() == Kind::Joinable && self.channel.help() { Ok(()) } else { Err(NoSlot::Full) };
+        };
         self.deliver_finished().map_err(NoSlot::Stopped)?;
         let except = (self.channel.kind() == Kind::Queue).then(|| self.channel.index());
         let full = |_| NoSlot::Full;
@@ -463,6 +476,17 @@ impl Core {
         let alone = open.from.is_some_and(|(_, word)| word.attempt() > 0);
         let most = if alone { 1 } else { most };
         let (mut mask, mut got, mut failed) = (0u64, 0, 0u64);
+        let all = all_of(open.items);
+        if C::FIXED > 0 && open.next == 0 && open.left == all && most >= usize::from(open.items) {
+            // The common case, as fast as can be: all of a fresh bundle.
+            for (k, bytes) in local.payload.chunks_exact(C::FIXED).take(usize::from(open.items)).enumerate() {
+                let item = C::decode(Payload::of(bytes)).map_err(GetError::Decode);
+                failed |= u64::from(item.is_err()) << k;
+                each(item);
+                got += 1;
+            }
+            (open.next, mask) = (open.items, all);
+        }
         while got < most && open.next < open.items {
             let end = match C::FIXED {
                 0 if open.items == 1 => local.payload.len(),
@@ -537,10 +561,10 @@ impl Core {
         }
     }
 
-    /// Delivers if the batch has ended or somebody may be waiting (rule 13): after the slot says FINISHED.
+    /// Delivers if somebody may be waiting for it (rule 13: looked up after the slot says FINISHED) or much has come together. Otherwise it is
+    /// done when the next batch is popped, in the same section; and who comes to wait before that delivers it for us.
     fn deliver_if_wanted(&self, local: &mut Local) {
-        let batch_ends = local.popped.is_empty() && local.open.is_none();
-        if batch_ends || local.finished.len() >= MAX_BATCH as usize || self.channel.somebody_waits() {
+        if local.finished.len() >= MAX_BATCH as usize || self.channel.somebody_waits() {
             // An error means that the region has ended; the next operation says so.
             let _ = self.deliver(local);
         }
@@ -597,7 +621,6 @@ impl Core {
                         return Ok((local, next));
                     }
                     if let Popped::Empty(seen) = self.refill(&mut local)? {
-                        self.deliver(&mut local)?;
                         break seen;
                     }
                 }
@@ -666,7 +689,8 @@ impl Core {
             local.batches = local.batches.wrapping_add(1);
         }
         (local.batch, local.items, local.started) = (0, 0, 0);
-        let popped = self.channel.pop(local.most.unwrap_or(MAX_BATCH), &mut local.popped)?;
+        let popped = self.channel.pop(local.most.unwrap_or(MAX_BATCH), &mut local.popped, &local.finished)?;
+        local.finished.clear();
         if let Popped::Some(n) = popped {
             local.batch = n;
             if local.batches.is_multiple_of(MEASURE_EVERY) || local.most == Some(1) {
@@ -720,7 +744,6 @@ impl Core {
                 }
                 moved = true;
             }
-            let _ = self.deliver(local);
             if !matches!(self.refill(local), Ok(Popped::Some(_))) {
                 return moved;
             }

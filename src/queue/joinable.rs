@@ -113,8 +113,6 @@ impl<T> Jobs<'_, T> {
         for part in self.parts.drain(..) {
             self.core.complete(&mut local, &part);
         }
-        // An error means that the region has ended; the next operation says so.
-        let _ = self.core.deliver(&mut local);
     }
 }
 

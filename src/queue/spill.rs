@@ -8,7 +8,11 @@ use std::collections::VecDeque;
 pub struct Spill {
     bytes: VecDeque<u8>,
     items: usize,
+    scratch: Vec<u8>,
 }
+
+/// Bytes before each payload.
+const HEAD: usize = 5;
 
 impl Spill {
     /// How many items.
@@ -18,31 +22,41 @@ impl Spill {
 
     /// Appends a payload of so many items.
     pub fn push(&mut self, items: u8, payload: Payload<'_>) {
-        let mut bytes = Vec::with_capacity(payload.len());
-        payload.append_to(&mut bytes);
-        self.bytes.extend(&(bytes.len() as u32).to_le_bytes());
+        self.scratch.clear();
+        payload.append_to(&mut self.scratch);
+        self.bytes.extend((self.scratch.len() as u32).to_le_bytes());
         self.bytes.push_back(items);
-        self.bytes.extend(&bytes);
+        self.bytes.extend(&self.scratch);
         self.items += usize::from(items);
     }
 
     /// Takes the first payload out into `to`, whose contents are replaced; how many items it holds, `None` if there is none.
     pub fn pop_into(&mut self, to: &mut Vec<u8>) -> Option<u8> {
-        let mut length = [0; 4];
         if self.items == 0 {
             return None;
         }
-        for (to, from) in length.iter_mut().zip(self.bytes.drain(..4)) {
-            *to = from;
-        }
-        let items = self.bytes.pop_front()?;
+        let mut head = [0; HEAD];
+        self.take(&mut head);
+        let [length @ .., items] = head;
         to.clear();
-        to.extend(self.bytes.drain(..u32::from_le_bytes(length) as usize));
+        to.resize(u32::from_le_bytes(length) as usize, 0);
+        self.take(to);
         self.items -= usize::from(items);
         if self.items == 0 {
+            // A burst's memory is not kept for ever.
             self.bytes = VecDeque::new();
         }
         Some(items)
+    }
+
+    /// Moves the first bytes out, in two pieces at most.
+    fn take(&mut self, to: &mut [u8]) {
+        let (first, second) = self.bytes.as_slices();
+        let cut = to.len().min(first.len());
+        let (a, b) = to.split_at_mut(cut);
+        a.copy_from_slice(&first[..cut]);
+        b.copy_from_slice(&second[..b.len()]);
+        self.bytes.drain(..to.len());
     }
 }
 

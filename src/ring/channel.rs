@@ -389,34 +389,40 @@ impl Channel {
         Ok(())
     }
 
-    /// Pops entries from the job ring, by guided self-scheduling, up to `most`.
+    /// Pops entries from the job ring, by guided self-scheduling, up to `most`; in the same section, and before it, gives slots of a queue
+    /// whose items are done their end (see [`deliver_free`](Self::deliver_free)).
     ///
     /// # Errors
     /// If the region has ended.
-    pub fn pop(&self, most: u32, into: &mut VecDeque<Entry>) -> Result<Popped, Stop> {
+    pub fn pop(&self, most: u32, into: &mut VecDeque<Entry>, finished: &[(u32, SlotWord)]) -> Result<Popped, Stop> {
         let d = self.desc();
-        let _section = Section::enter(&self.region, self.job_lock())?;
-        let ring = self.job_ring();
-        let popped = ring.depth().and_then(|depth| {
-            // Where the parent alone takes, nobody else goes short.
-            let alone = self.kind == Kind::Queue && d.worker_gets.load(Relaxed) == 0;
-            let takers = if alone { 1 } else { 2 * d_workers(&self.region) };
-            ring.pop((depth / takers).clamp(1, most), |entry| into.push_back(entry))
-        });
-        match popped {
-            Ok(0) => Ok(Popped::Empty(event::look(&d.jobs))),
-            Ok(n) => {
-                if n > 1 {
-                    // Under the lock, so that whoever finds the ring empty after us sees it.
-                    self.region.own_entry().holding.fetch_add(n - 1, Relaxed);
+        let (now, before) = finished.split_at(finished.len().min(MAX_BATCH as usize));
+        self.deliver_free(before)?;
+        let mut ended = Ended::new(self, now);
+        let popped = {
+            let _section = Section::enter(&self.region, self.job_lock())?;
+            ended.free(self, now);
+            let ring = self.job_ring();
+            let popped = ring.depth().and_then(|depth| {
+                // Where the parent alone takes, nobody else goes short.
+                let alone = self.kind == Kind::Queue && d.worker_gets.load(Relaxed) == 0;
+                let takers = if alone { 1 } else { 2 * d_workers(&self.region) };
+                ring.pop((depth / takers).clamp(1, most), |entry| into.push_back(entry))
+            });
+            match popped {
+                Ok(0) => Ok(Popped::Empty(event::look(&d.jobs))),
+                Ok(n) => {
+                    if n > 1 {
+                        // Under the lock, so that whoever finds the ring empty after us sees it.
+                        self.region.own_entry().holding.fetch_add(n - 1, Relaxed);
+                    }
+                    Ok(Popped::Some(n))
                 }
-                Ok(Popped::Some(n))
+                Err(Corrupt) => Err(Corrupt),
             }
-            Err(Corrupt) => {
-                drop(_section);
-                Err(self.corrupt())
-            }
-        }
+        };
+        ended.tell(self, now);
+        popped.map_err(|Corrupt| self.corrupt())
     }
 
     /// Says that a batch of `n` popped entries has been used up.
@@ -546,35 +552,13 @@ impl Channel {
     /// # Errors
     /// If the region has ended.
     pub fn deliver_free(&self, finished: &[(u32, SlotWord)]) -> Result<(), Stop> {
-        let d = self.desc();
-        let mut won = [0u32; MAX_BATCH as usize];
         for part in finished.chunks(MAX_BATCH as usize) {
-            let mut wins = 0;
-            let mut items = 0;
-            let mut blocks = self.blocks_of(part.iter().map(|f| f.0));
-            let left = {
+            let mut ended = Ended::new(self, part);
+            {
                 let _section = Section::enter(&self.region, self.job_lock())?;
-                for &(slot, word) in part {
-                    let count = u64::from(self.items(slot));
-                    // R2: the copy out came before FREE ↔ A2 in `take`. A ↔ FINISHED's release, for one who helps.
-                    if self.head(slot).word.compare_exchange(word.0, word.freed().0, AcqRel, Relaxed).is_ok() {
-                        won[wins] = slot;
-                        wins += 1;
-                        items += count;
-                    }
-                }
-                // R3: FREE before the count falls ↔ A3 in `pending`.
-                d.pending.fetch_sub(items, Release).wrapping_sub(items)
-            };
-            self.free_blocks(&mut blocks, part);
-            self.free_bits().give(won[..wins].iter().copied());
-            self.count_jobs(items);
-            if wins > 0 {
-                self.notify_free(wins as u32);
+                ended.free(self, part);
             }
-            if left == 0 {
-                event::notify_all(&d.done);
-            }
+            ended.tell(self, part);
         }
         Ok(())
     }
@@ -673,6 +657,56 @@ impl Channel {
     pub fn somebody_waits(&self) -> bool {
         let d = self.desc();
         d.done.sleepers.load(SeqCst) != 0 || d.free.sleepers.load(SeqCst) != 0
+    }
+}
+
+/// Slots of a queue on their way to FREE: what is looked up before the section, done in it, and told after it.
+struct Ended {
+    won: [u32; MAX_BATCH as usize],
+    wins: usize,
+    items: u64,
+    /// Whether nothing is pending any more.
+    last: bool,
+    blocks: Vec<(u32, u32)>,
+}
+
+impl Ended {
+    #[inline]
+    fn new(channel: &Channel, slots: &[(u32, SlotWord)]) -> Self {
+        let blocks = channel.blocks_of(slots.iter().map(|s| s.0));
+        Ended { won: [0; MAX_BATCH as usize], wins: 0, items: 0, last: false, blocks }
+    }
+
+    /// With the job lock held.
+    #[inline]
+    fn free(&mut self, channel: &Channel, slots: &[(u32, SlotWord)]) {
+        for &(slot, word) in slots {
+            let count = u64::from(channel.items(slot));
+            // R2: the copy out came before FREE ↔ A2 in `take`. A ↔ FINISHED's release, for one who helps.
+            if channel.head(slot).word.compare_exchange(word.0, word.freed().0, AcqRel, Relaxed).is_ok() {
+                self.won[self.wins] = slot;
+                self.wins += 1;
+                self.items += count;
+            }
+        }
+        if self.items > 0 {
+            // R3: FREE before the count falls ↔ A3 in `pending`.
+            self.last = channel.desc().pending.fetch_sub(self.items, Release) == self.items;
+        }
+    }
+
+    /// After it.
+    #[inline]
+    fn tell(mut self, channel: &Channel, slots: &[(u32, SlotWord)]) {
+        channel.free_blocks(&mut self.blocks, slots);
+        if self.wins > 0 {
+            channel.free_bits().give(self.won[..self.wins].iter().copied());
+            channel.count_jobs(self.items);
+            channel.notify_free(self.wins as u32);
+        }
+        if self.last {
+            event::notify_all(&channel.desc().done);
+        }
     }
 }
 
