@@ -11,7 +11,7 @@ use crate::ring::{Channel, Entry, Filling, Kind, NoRoom, Payload, Popped, Stop, 
 use crate::sys::clock::{self, Deadline};
 use crate::sys::futex::Wait;
 use std::collections::VecDeque;
-use std::sync::atomic::{AtomicU32, Ordering::*};
+use std::sync::atomic::Ordering::*;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
@@ -39,6 +39,9 @@ const BATCH_NANOS: u64 = 200_000;
 /// be taken by tasks that wait like itself (protocol, rule 20).
 const STUCK: Duration = Duration::from_millis(200);
 
+/// So many entries ahead the slots are fetched.
+const PREFETCH: usize = 1;
+
 /// A new average of the jobs' time is taken once in so many batches: reading the clock costs as much as a small job.
 const MEASURE_EVERY: u32 = 16;
 
@@ -64,8 +67,12 @@ pub(super) struct Local {
     /// A bundle of which not all items have been handed out, and its payload.
     open: Option<Open>,
     payload: Vec<u8>,
+    /// Bytes of the last payload: what the next one will take, most likely.
+    prefetch: usize,
     /// Bundles that go back to the queue as soon as nothing of them is in hand.
     returned: Vec<Returned>,
+    /// Jobs that this process has and has not finished.
+    pub(super) holding: usize,
 }
 
 /// A bundle that is being handed out.
@@ -112,8 +119,6 @@ pub(crate) struct Core {
     pub(super) attached: Arc<Attached>,
     pub(super) channel: Arc<Channel>,
     local: Mutex<Local>,
-    /// Jobs of this queue that this process has and has not finished.
-    pub(super) holding: AtomicU32,
 }
 
 /// What there is to hand out.
@@ -147,7 +152,7 @@ impl NoSlot {
 
 impl Core {
     pub(super) fn new(attached: Arc<Attached>, channel: Arc<Channel>) -> Self {
-        Core { attached, channel, local: Mutex::default(), holding: AtomicU32::new(0) }
+        Core { attached, channel, local: Mutex::default() }
     }
 
     pub(super) fn local(&self) -> MutexGuard<'_, Local> {
@@ -294,7 +299,7 @@ impl Core {
     /// A free slot, waited for.
     fn slot(&self, patience: Patience) -> Result<Filling, NoSlot> {
         let d = self.channel.desc();
-        let mut stuck = self.stuck_at();
+        let mut stuck = None;
         loop {
             let seen = event::look(&d.free); // before the look for a slot (rule 5)
             self.channel.check().map_err(NoSlot::Stopped)?;
@@ -315,7 +320,7 @@ impl Core {
 
     /// Writes an item into a slot, waiting for room in the arena if it needs a block.
     fn fill(&self, filling: Filling, bytes: &[u8], patience: Patience) -> Result<(), NoSlot> {
-        let mut stuck = self.stuck_at();
+        let mut stuck = None;
         loop {
             let seen = match self.channel.write_payload(filling, bytes) {
                 Ok(()) => return Ok(()),
@@ -332,7 +337,7 @@ impl Core {
 
     /// The moment at which a put gives up that may be waiting for itself.
     fn stuck_at(&self) -> Option<(Deadline, u64)> {
-        (self.holding.load(Relaxed) > 0).then(|| (Deadline::after(STUCK), self.progress()))
+        (self.local().holding > 0).then(|| (Deadline::after(STUCK), self.progress()))
     }
 
     /// A number that changes whenever the queue moves.
@@ -353,6 +358,9 @@ impl Core {
             return if self.channel.kind() == Kind::Joinable && self.channel.help() { Ok(()) } else { Err(NoSlot::Full) };
         };
         self.deliver_finished().map_err(NoSlot::Stopped)?;
+        if stuck.is_none() {
+            *stuck = self.stuck_at();
+        }
         let except = (self.channel.kind() == Kind::Queue).then(|| self.channel.index());
         let full = |_| NoSlot::Full;
         if self.attached.relieve(except).map_err(full)? {
@@ -390,6 +398,7 @@ impl Core {
             Next::Single(slot, word) => {
                 let item = C::decode(self.channel.payload(slot)?);
                 self.handed_out(local, slot, word, item.is_ok());
+                local.holding += usize::from(item.is_ok() && self.counted());
                 Ok((item.map_err(GetError::Decode)?, Part { slot, word, mask: 1, items: 1 }))
             }
             Next::Bundle => {
@@ -434,6 +443,7 @@ impl Core {
                         match item {
                             Ok(item) => {
                                 items.push(item);
+                                local.holding += usize::from(self.counted());
                                 parts(Part { slot, word, mask: 1, items: 1 });
                             }
                             Err(e) => failed = Some(e),
@@ -456,6 +466,11 @@ impl Core {
             patience = Patience::Now;
         }
         failed.map_or(Ok(()), Err)
+    }
+
+    /// Whether items that are handed out stay ours until they are done.
+    fn counted(&self) -> bool {
+        self.channel.kind() == Kind::Joinable
     }
 
     /// Notes that the one item of a slot has been handed out: in a Queue that is its end; in a JoinableQueue only if nobody can do it.
@@ -528,9 +543,11 @@ impl Core {
         let part = Part { slot, word, mask, items: open.items };
         if self.channel.kind() == Kind::Queue {
             self.complete(local, &part);
+            return Part::NONE;
         } else {
             self.channel.begin_items(slot, open.next);
             if failed != 0 {
+                local.holding += failed.count_ones() as usize;
                 self.complete(local, &Part { mask: failed, ..part });
             }
         }
@@ -540,14 +557,14 @@ impl Core {
         } else if more {
             local.open = Some(open);
         }
-        Part { mask: mask & !failed, ..part }
+        let part = Part { mask: mask & !failed, ..part };
+        local.holding += part.mask.count_ones() as usize;
+        part
     }
 
     /// Notes items as done. The slot ends with the last of them.
     pub(super) fn complete(&self, local: &mut Local, part: &Part) {
-        if part.items == 0 {
-            return;
-        }
+        local.holding = local.holding.saturating_sub(part.mask.count_ones() as usize);
         let left = if part.whole() { 0 } else { self.channel.done_items(part.slot, part.mask) };
         if left == 0 {
             local.returned.retain(|r| r.slot != part.slot);
@@ -574,6 +591,7 @@ impl Core {
     pub(super) fn give_back(&self, part: &Part, charge: bool) {
         let mut local = self.local();
         let local = &mut *local;
+        local.holding = local.holding.saturating_sub(part.mask.count_ones() as usize);
         if part.whole() && part.items == 1 {
             if let Ok(Some(finished)) = self.channel.put_back(part.slot, part.word, charge) {
                 local.finished.push((part.slot, finished));
@@ -656,6 +674,9 @@ impl Core {
             return Some(Next::Bundle);
         }
         while let Some(entry) = local.popped.pop_front() {
+            if let Some(next) = local.popped.get(PREFETCH) {
+                self.channel.prefetch(next.slot, local.prefetch);
+            }
             let Some(word) = self.channel.start(entry) else { continue };
             let items = self.channel.items(entry.slot);
             if items == 1 {
@@ -664,6 +685,7 @@ impl Core {
             let Ok(payload) = self.channel.payload(entry.slot) else { continue };
             local.payload.clear();
             payload.append_to(&mut local.payload);
+            local.prefetch = payload.len();
             let mut open = Open { from: Some((entry.slot, word)), items, left: self.channel.left(entry.slot), next: 0, at: 0 };
             if self.channel.kind() == Kind::Queue && self.attached.is_parent() {
                 // With the parent all ends: what it has copied is taken.
@@ -734,9 +756,13 @@ impl Core {
         let mut moved = false;
         loop {
             while let Some(entry) = local.popped.pop_front() {
+                if let Some(next) = local.popped.get(PREFETCH) {
+                    self.channel.prefetch(next.slot, local.prefetch);
+                }
                 let Some(word) = self.channel.start(entry) else { continue };
                 if let Ok(payload) = self.channel.payload(entry.slot) {
                     local.spill.push(self.channel.items(entry.slot), payload);
+                    local.prefetch = payload.len();
                     self.attached.held.fetch_add(payload.len(), Relaxed);
                 }
                 if let Some(finished) = self.channel.finish(entry.slot, word) {
@@ -762,7 +788,7 @@ impl Core {
 
     /// Whether a put would wait now.
     pub(super) fn full(&self) -> bool {
-        self.channel.pending() >= u64::from(self.channel.capacity()) || self.channel.count(State::Free) == 0
+        self.channel.pending() >= u64::from(self.channel.capacity()) || self.channel.in_state(State::Free) == 0
     }
 
     /// Ends puts, and gets when nothing is left.

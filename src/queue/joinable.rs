@@ -69,7 +69,6 @@ impl<T> Job<'_, T> {
     #[inline]
     pub fn task_done(mut self) {
         self.done = true;
-        self.core.holding.fetch_sub(1, Relaxed);
         self.core.complete(&mut self.core.local(), &self.part);
     }
 }
@@ -77,7 +76,6 @@ impl<T> Job<'_, T> {
 impl<T> Drop for Job<'_, T> {
     fn drop(&mut self) {
         if !self.done {
-            self.core.holding.fetch_sub(1, Relaxed);
             self.core.give_back(&self.part, std::thread::panicking());
         }
     }
@@ -108,7 +106,6 @@ impl<T: std::fmt::Debug> std::fmt::Debug for Jobs<'_, T> {
 impl<T> Jobs<'_, T> {
     /// Says that all of them are done, in one section.
     pub fn task_done(mut self) {
-        self.core.holding.fetch_sub(self.items.len() as u32, Relaxed);
         let mut local = self.core.local();
         for part in self.parts.drain(..) {
             self.core.complete(&mut local, &part);
@@ -119,7 +116,6 @@ impl<T> Jobs<'_, T> {
 impl<T> Drop for Jobs<'_, T> {
     fn drop(&mut self) {
         if !self.parts.is_empty() {
-            self.core.holding.fetch_sub(self.items.len() as u32, Relaxed);
             for part in self.parts.drain(..) {
                 self.core.give_back(&part, std::thread::panicking());
             }
@@ -166,7 +162,6 @@ impl<T, C: Codec<T>> JoinableQueue<T, C> {
 
     fn get_within(&self, patience: Patience) -> Result<Job<'_, T>, GetError> {
         let (item, part) = self.core.get::<T, C>(patience)?;
-        self.core.holding.fetch_add(1, Relaxed);
         Ok(Job { core: &self.core, part, done: false, item })
     }
 
@@ -207,7 +202,6 @@ impl<T, C: Codec<T>> JoinableQueue<T, C> {
                 parts.push(part);
             }
         });
-        self.core.holding.fetch_add(jobs.items.len() as u32, Relaxed);
         got.map(|()| jobs)
     }
 

@@ -383,7 +383,7 @@ impl Channel {
                 items += u64::from(f.items);
             }
             d.ticket.store(first.wrapping_add(items), Relaxed);
-            d.pending.fetch_add(items, Relaxed);
+            self.count(|pending| pending.wrapping_add(items));
         }
         event::notify(&d.jobs, filled.len() as u32); // rule 2
         Ok(())
@@ -570,6 +570,20 @@ impl Channel {
         jobs.store(jobs.load(Relaxed).wrapping_add(count), Relaxed);
     }
 
+    /// Changes the pending count; the job lock is held. In a queue that lock guards all of it, so load and store do; in a pool the result lock
+    /// guards its other half, so it is one atomic step (rule 12).
+    #[inline]
+    fn count(&self, change: impl Fn(u64) -> u64) -> u64 {
+        let pending = &self.desc().pending;
+        // R3: FREE or DONE before the count falls ↔ A3 in `pending`.
+        if self.kind == Kind::Pool {
+            return pending.fetch_update(Release, Relaxed, |n| Some(change(n))).map_or(0, &change);
+        }
+        let now = change(pending.load(Relaxed));
+        pending.store(now, Release);
+        now
+    }
+
     /// Says that slots have become free.
     pub(super) fn notify_free(&self, count: u32) {
         event::notify(&self.desc().free, count);
@@ -690,8 +704,7 @@ impl Ended {
             }
         }
         if self.items > 0 {
-            // R3: FREE before the count falls ↔ A3 in `pending`.
-            self.last = channel.desc().pending.fetch_sub(self.items, Release) == self.items;
+            self.last = channel.count(|pending| pending.wrapping_sub(self.items)) == 0;
         }
     }
 
