@@ -22,6 +22,17 @@ pub trait Codec<T>: 'static {
     /// # Errors
     /// What is wrong with them.
     fn decode(payload: Payload<'_>) -> Result<T, String>;
+
+    /// Appends the values of `bytes`, which lie one after the other, to `items`. Only for encodings of one length.
+    ///
+    /// # Errors
+    /// What is wrong with the first that is no value; those before it have been appended.
+    fn decode_all(bytes: &[u8], items: &mut Vec<T>) -> Result<(), String> {
+        for one in bytes.chunks(Self::FIXED.max(1)) {
+            items.push(Self::decode(Payload::of(one))?);
+        }
+        Ok(())
+    }
 }
 
 /// Every type that `serde` knows, in `postcard`'s format.
@@ -102,6 +113,18 @@ impl<T: NoUninit + AnyBitPattern> Codec<T> for Pod {
         let mut value: T = bytemuck::Zeroable::zeroed();
         payload.copy_to(bytemuck::bytes_of_mut(&mut value));
         Ok(value)
+    }
+
+    #[inline]
+    fn decode_all(bytes: &[u8], items: &mut Vec<T>) -> Result<(), String> {
+        let size = size_of::<T>().max(1);
+        if !bytes.len().is_multiple_of(size) {
+            return Err(format!("{} bytes are no whole number of items of {size}", bytes.len()));
+        }
+        let before = items.len();
+        items.resize(before + bytes.len() / size, bytemuck::Zeroable::zeroed());
+        bytemuck::cast_slice_mut(&mut items[before..]).copy_from_slice(bytes);
+        Ok(())
     }
 }
 

@@ -87,6 +87,13 @@ struct Open {
     at: usize,
 }
 
+impl Open {
+    /// Whether all of it is there to be handed out at once.
+    fn fresh(&self) -> bool {
+        self.next == 0 && self.left == all_of(self.items) && self.from.is_none_or(|(_, word)| word.attempt() == 0)
+    }
+}
+
 /// A bundle of which items were given back.
 struct Returned {
     slot: u32,
@@ -450,6 +457,16 @@ impl Core {
                         }
                         got += 1;
                     }
+                    Next::Bundle
+                        if C::FIXED > 0
+                            && local.open.as_ref().is_some_and(|o| o.fresh() && usize::from(o.items) <= most - got) =>
+                    {
+                        let before = items.len();
+                        let (part, decoded) = self.hand_out_all::<T, C>(local, items);
+                        failed = decoded.err().map(GetError::Decode);
+                        got += (items.len() - before).max(1);
+                        parts(part);
+                    }
                     Next::Bundle => {
                         let part = self.hand_out::<T, C>(local, most - got, |item| {
                             got += 1;
@@ -484,6 +501,32 @@ impl Core {
         }
     }
 
+    /// Hands out all of a fresh bundle of items of one length, in one copy.
+    fn hand_out_all<T, C: Codec<T>>(&self, local: &mut Local, items: &mut Vec<T>) -> (Part, Result<(), String>) {
+        let Some(open) = local.open.take() else { return (Part::NONE, Ok(())) };
+        let before = items.len();
+        let decoded = match usize::from(open.items) * C::FIXED == local.payload.len() {
+            true => C::decode_all(&local.payload, items),
+            false => Err(format!("{} items of {} bytes in {}", open.items, C::FIXED, local.payload.len())),
+        };
+        let count = items.len() - before;
+        local.items += count as u32;
+        let Some((slot, word)) = open.from else { return (Part::NONE, decoded) };
+        let all = Part { slot, word, mask: all_of(open.items), items: open.items };
+        if self.channel.kind() == Kind::Queue {
+            self.complete(local, &all);
+            return (Part::NONE, decoded);
+        }
+        self.channel.begin_items(slot, open.items);
+        local.holding += usize::from(open.items);
+        let missing = usize::from(open.items).saturating_sub(count);
+        if missing > 0 {
+            // What is no value ends here: nobody can do it.
+            self.complete(local, &Part { mask: all.mask & !(all.mask >> missing), ..all });
+        }
+        (Part { mask: all.mask >> missing, ..all }, decoded)
+    }
+
     /// Hands out up to `most` items of the open bundle.
     fn hand_out<T, C: Codec<T>>(&self, local: &mut Local, most: usize, mut each: impl FnMut(Result<T, GetError>)) -> Part {
         let Some(mut open) = local.open.take() else { return Part::NONE };
@@ -491,17 +534,6 @@ impl Core {
         let alone = open.from.is_some_and(|(_, word)| word.attempt() > 0);
         let most = if alone { 1 } else { most };
         let (mut mask, mut got, mut failed) = (0u64, 0, 0u64);
-        let all = all_of(open.items);
-        if C::FIXED > 0 && open.next == 0 && open.left == all && most >= usize::from(open.items) {
-            // The common case, as fast as can be: all of a fresh bundle.
-            for (k, bytes) in local.payload.chunks_exact(C::FIXED).take(usize::from(open.items)).enumerate() {
-                let item = C::decode(Payload::of(bytes)).map_err(GetError::Decode);
-                failed |= u64::from(item.is_err()) << k;
-                each(item);
-                got += 1;
-            }
-            (open.next, mask) = (open.items, all);
-        }
         while got < most && open.next < open.items {
             let end = match C::FIXED {
                 0 if open.items == 1 => local.payload.len(),

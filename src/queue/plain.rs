@@ -3,6 +3,7 @@
 use super::codec::{Codec, Pod, Postcard, type_hash};
 use super::core::{Core, Patience};
 use super::error::{GetError, PutError, PutManyError};
+use crate::ring::channel::MAX_BATCH;
 use std::marker::PhantomData;
 use std::sync::Arc;
 use std::time::Duration;
@@ -94,7 +95,7 @@ impl<T, C: Codec<T>> Queue<T, C> {
     /// # Errors
     /// [`GetError`]. Items taken before one that cannot be decoded are lost with it.
     pub fn get_many(&self, most: usize) -> Result<Vec<T>, GetError> {
-        let mut items = vec![];
+        let mut items = Vec::with_capacity(most.min(MAX_BATCH as usize));
         self.core.get_many::<T, C>(most, Patience::FOREVER, &mut items, |_| ())?;
         Ok(items)
     }

@@ -11,6 +11,9 @@ pub struct Spill {
     scratch: Vec<u8>,
 }
 
+/// Bytes of memory that are kept when nothing is left.
+const KEPT: usize = 4 << 20;
+
 /// Bytes before each payload.
 const HEAD: usize = 5;
 
@@ -42,7 +45,7 @@ impl Spill {
         to.resize(u32::from_le_bytes(length) as usize, 0);
         self.take(to);
         self.items -= usize::from(items);
-        if self.items == 0 {
+        if self.items == 0 && self.bytes.capacity() > KEPT {
             // A burst's memory is not kept for ever.
             self.bytes = VecDeque::new();
         }

@@ -404,9 +404,12 @@ impl Channel {
             ended.free(self, now);
             let ring = self.job_ring();
             let popped = ring.depth().and_then(|depth| {
-                // Where the parent alone takes, nobody else goes short.
-                let alone = self.kind == Kind::Queue && d.worker_gets.load(Relaxed) == 0;
-                let takers = if alone { 1 } else { 2 * d_workers(&self.region) };
+                // Where only one process takes, nobody else goes short.
+                let workers = match self.kind {
+                    Kind::Queue if d.worker_gets.load(Relaxed) == 0 => 1,
+                    _ => d_workers(&self.region),
+                };
+                let takers = if workers == 1 { 1 } else { 2 * workers };
                 ring.pop((depth / takers).clamp(1, most), |entry| into.push_back(entry))
             });
             match popped {

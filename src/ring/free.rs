@@ -23,8 +23,8 @@ impl<'a> FreeBits<'a> {
         (slots as usize).div_ceil(64)
     }
 
-    /// Takes up to `want` bits out of the set and tells the slots; returns how many.
-    pub fn take(&self, want: u32, mut each: impl FnMut(u32)) -> u32 {
+    /// Takes up to `want` bits out of the set and tells the slots; returns how many. `soon` is told the slot that will probably be next.
+    pub fn take(&self, want: u32, mut each: impl FnMut(u32), soon: impl FnOnce(u32)) -> u32 {
         let n = self.words.len();
         let start = self.hint.load(Relaxed) as usize % n;
         let mut got = 0;
@@ -36,6 +36,7 @@ impl<'a> FreeBits<'a> {
                     break;
                 }
                 let wanted = lowest(bits, want - got);
+                let rest = bits & !wanted;
                 // A ↔ R in `give`: the slot word that was stored FREE before the bit was set is seen as FREE.
                 let mut taken = self.words[at].fetch_and(!wanted, Acquire) & wanted;
                 while taken != 0 {
@@ -47,6 +48,9 @@ impl<'a> FreeBits<'a> {
                 if got >= want {
                     if k != 0 {
                         self.hint.store(at as u32, Relaxed);
+                    }
+                    if rest != 0 {
+                        soon((at * 64) as u32 + rest.trailing_zeros());
                     }
                     return got;
                 }
@@ -103,7 +107,7 @@ mod tests {
         let bits = FreeBits::new(&words, &hint);
         bits.give(0..150);
         let mut seen = vec![];
-        while bits.take(7, |s| seen.push(s)) > 0 {}
+        while bits.take(7, |s| seen.push(s), |_| ()) > 0 {}
         seen.sort();
         assert_eq!(seen, (0..150).collect::<Vec<_>>());
         bits.give([149, 3, 3].into_iter());

@@ -160,7 +160,8 @@ impl Channel {
         let me = self.region.me().id();
         let mut got = 0;
         while got < want {
-            let tried = self.free_bits().take(want - got, |slot| {
+            let missing = want - got;
+            let mine = |slot: u32| {
                 if slot >= self.slots {
                     return;
                 }
@@ -172,7 +173,8 @@ impl Channel {
                     each(Filling { slot, word: owned, items: 1 });
                     got += 1;
                 }
-            });
+            };
+            let tried = self.free_bits().take(missing, mine, |slot| self.prefetch(slot, 0));
             if tried == 0 {
                 break;
             }
