@@ -169,7 +169,8 @@ shared! {
         epoch: AtomicU32,
         /// The process's start time as /proc tells it, so that a number used again is not mistaken for it.
         start_time: AtomicU64,
-        /// 0 unused, 1 starting (written by the supervisor), 2 attached, 3 ended (written by the supervisor).
+        /// 0 unused, 1 starting (written by the supervisor), 2 attached, 3 ended (written by the supervisor), 4 about to end because its
+        /// function has returned.
         state: AtomicU32,
         /// Jobs popped and not yet started, over all channels: whoever is idle may offer them again.
         holding: AtomicU32,

@@ -111,12 +111,14 @@ fn serve() -> Result<(), (i32, String)> {
         let names: Vec<_> = REGISTRY.get().into_iter().flatten().map(|t| t.name).collect();
         cannot(&format!("the task {} is not registered here; registered: {}", launch.task, names.join(", ")))
     })?;
-    let attached = Attached::worker(region);
-    match (&task.run, launch.work) {
+    let attached = Attached::worker(region.clone());
+    let done = match (&task.run, launch.work) {
         (Run::Process(run), Work::Process { arguments }) => {
             run(&arguments).map_err(|e| cannot(&format!("the arguments of {}: {e}", launch.task)))
         }
         (Run::Jobs(run), Work::Jobs { channel }) => crate::pool::worker::serve(&attached, channel, run).map_err(|e| cannot(&e)),
         _ => Err(cannot(&format!("the task {} is registered as another kind of function", launch.task))),
-    }
+    };
+    region.leave();
+    done
 }

@@ -318,10 +318,11 @@ impl Supervisor {
         let Child { life, who, started, exit, .. } = child;
         let exit = exit.unwrap_or(Exit::Unknown);
         let entry = self.shared.region.participant(who.id()).expect("the supervisor gave out this number");
-        let attached = entry.state.swap(3, Relaxed) == 2;
-        let useful = attached && (entry.jobs.load(Relaxed) > 0 || started.elapsed() > SETTLED);
+        let state = entry.state.swap(3, Relaxed);
+        let useful = state == 2 && (entry.jobs.load(Relaxed) > 0 || started.elapsed() > SETTLED);
         self.free.push(who.id());
-        let normal = exit == Exit::Code(0);
+        // A job that calls exit(0) takes its worker along: that is a death like any other.
+        let normal = exit == Exit::Code(0) && (state == 4 || life.group.is_none());
         if !normal {
             self.shared.counts.deaths.fetch_add(1, Relaxed);
         }

@@ -21,7 +21,7 @@ pub(crate) struct Attached {
     open: RwLock<BTreeMap<u32, Weak<Core>>>,
     /// Bytes held outside the region, and how many there may be.
     pub(super) held: AtomicUsize,
-    limit: usize,
+    pub(super) limit: usize,
 }
 
 /// A queue as the layers that make and pass queues see it.

@@ -139,6 +139,7 @@ enum Next {
 /// Why no slot or block was found.
 enum NoSlot {
     Full,
+    ResultsFull(usize),
     TimedOut,
     Closed,
     TooLarge(usize),
@@ -149,6 +150,7 @@ impl NoSlot {
     fn with<T>(self, item: T, size: usize) -> PutError<T> {
         match self {
             NoSlot::Full => PutError::Full(item),
+            NoSlot::ResultsFull(limit) => PutError::ResultsFull { item, limit },
             NoSlot::TimedOut => PutError::TimedOut(item),
             NoSlot::Closed => PutError::Closed(item),
             NoSlot::TooLarge(limit) => PutError::TooLarge { item, size, limit },
@@ -362,15 +364,14 @@ impl Core {
     ) -> Result<(), NoSlot> {
         let Patience::Until(deadline) = patience else {
             // What is finished is as good as free.
-            return if self.channel.kind() == Kind::Joinable && self.channel.help() { Ok(()) } else { Err(NoSlot::Full) };
+            return if self.channel.help() { Ok(()) } else { Err(NoSlot::Full) };
         };
         self.deliver_finished().map_err(NoSlot::Stopped)?;
         if stuck.is_none() {
             *stuck = self.stuck_at();
         }
         let except = (self.channel.kind() == Kind::Queue).then(|| self.channel.index());
-        let full = |_| NoSlot::Full;
-        if self.attached.relieve(except).map_err(full)? {
+        if self.attached.relieve(except).map_err(|_| NoSlot::ResultsFull(self.attached.limit))? {
             return Ok(());
         }
         let until = match (*stuck, deadline) {
@@ -380,8 +381,7 @@ impl Core {
         };
         let waited = event::wait(self.attached.region(), place, seen, until, || {
             self.attached.call_for_relief();
-            self.channel.kind() == Kind::Joinable && self.channel.help()
-                || self.attached.relieve(except).is_ok_and(|moved| moved)
+            self.channel.help() || self.attached.relieve(except).is_ok_and(|moved| moved)
         });
         if waited == Wait::TimedOut {
             if deadline.is_some_and(Deadline::passed) {
@@ -504,6 +504,11 @@ impl Core {
     /// Hands out all of a fresh bundle of items of one length, in one copy.
     fn hand_out_all<T, C: Codec<T>>(&self, local: &mut Local, items: &mut Vec<T>) -> (Part, Result<(), String>) {
         let Some(open) = local.open.take() else { return (Part::NONE, Ok(())) };
+        if let Some((slot, _)) = open.from
+            && self.counted()
+        {
+            self.channel.begin_items(slot, open.items);
+        }
         let before = items.len();
         let decoded = match usize::from(open.items) * C::FIXED == local.payload.len() {
             true => C::decode_all(&local.payload, items),
@@ -517,7 +522,6 @@ impl Core {
             self.complete(local, &all);
             return (Part::NONE, decoded);
         }
-        self.channel.begin_items(slot, open.items);
         local.holding += usize::from(open.items);
         let missing = usize::from(open.items).saturating_sub(count);
         if missing > 0 {
@@ -533,6 +537,13 @@ impl Core {
         // A bundle that has cost a worker goes one item at a time.
         let alone = open.from.is_some_and(|(_, word)| word.attempt() > 0);
         let most = if alone { 1 } else { most };
+        if let Some((slot, _)) = open.from
+            && self.counted()
+        {
+            // Before the bytes are looked at: should decoding kill us, these are what did it.
+            let last = usize::from(open.next).saturating_add(most).min(usize::from(open.items));
+            self.channel.begin_items(slot, last as u8);
+        }
         let (mut mask, mut got, mut failed) = (0u64, 0, 0u64);
         while got < most && open.next < open.items {
             let end = match C::FIXED {

@@ -11,6 +11,14 @@ pub enum PutError<T> {
     /// There was no free slot until the timeout.
     #[error("the queue was full until the timeout")]
     TimedOut(T),
+    /// Workers wait to put results, and the memory that may hold results outside the region is full.
+    #[error("results fill the {limit} bytes that may be held outside the region: get them, or set a larger result_memory")]
+    ResultsFull {
+        /// The item.
+        item: T,
+        /// The bound, in bytes.
+        limit: usize,
+    },
     /// The queue has been closed.
     #[error("the queue is closed")]
     Closed(T),
@@ -49,7 +57,10 @@ impl<T> PutError<T> {
     pub fn into_item(self) -> T {
         match self {
             PutError::Full(item) | PutError::TimedOut(item) | PutError::Closed(item) => item,
-            PutError::TooLarge { item, .. } | PutError::Encode { item, .. } | PutError::Stopped { item, .. } => item,
+            PutError::ResultsFull { item, .. }
+            | PutError::TooLarge { item, .. }
+            | PutError::Encode { item, .. }
+            | PutError::Stopped { item, .. } => item,
         }
     }
 }

@@ -673,7 +673,9 @@ impl Channel {
     #[inline]
     pub fn somebody_waits(&self) -> bool {
         let d = self.desc();
-        d.done.sleepers.load(SeqCst) != 0 || d.free.sleepers.load(SeqCst) != 0
+        // Who waits for room in the arena waits for the blocks of what is finished.
+        let room = self.region.arena(self.payload_arena()).room();
+        d.done.sleepers.load(SeqCst) != 0 || d.free.sleepers.load(SeqCst) != 0 || room.sleepers.load(SeqCst) != 0
     }
 }
 

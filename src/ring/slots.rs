@@ -118,7 +118,7 @@ impl Channel {
     }
 
     /// The arena that this channel's payloads use.
-    fn payload_arena(&self) -> usize {
+    pub(super) fn payload_arena(&self) -> usize {
         if self.kind == super::Kind::Queue { RESULTS } else { JOBS }
     }
 
