@@ -73,6 +73,18 @@ fn role() {
             assert_eq!(left, -1, "a child that nobody watches was left");
             6
         }
+        "few descriptors" => {
+            let limit = libc::rlimit { rlim_cur: 64, rlim_max: 64 };
+            // SAFETY: the limit is valid to read.
+            unsafe { libc::setrlimit(libc::RLIMIT_NOFILE, &limit) };
+            let (a, b) = (file_at(20, "a"), file_at(20, "b"));
+            let (na, nb) = (a.as_raw_fd(), b.as_raw_fd());
+            assert_eq!(output(&format!("cd /proc/self/fd; cat {nb} {na}"), &[(a.as_fd(), nb), (b.as_fd(), na)]), "ab");
+            // A number that the limit forbids: what would have to make way for it has no place to go.
+            let e = spawn(Some(Path::new("/bin/true")), &[], &[], &[(a.as_fd(), nb), (b.as_fd(), 400)]).unwrap_err();
+            assert!(e.to_string().contains("Too many open files") && e.to_string().contains("ulimit -n"), "{e}");
+            10
+        }
         "stdin" => {
             // SAFETY: both are open, and nothing here reads standard input.
             unsafe { libc::dup2(file_at(70, "ours").as_raw_fd(), 0) };
@@ -166,6 +178,11 @@ fn descriptors_arrive_under_their_numbers_even_if_they_change_places() {
 }
 
 #[test]
+fn descriptors_can_change_places_under_a_low_limit() {
+    assert_eq!(end(&start_role(None, "few descriptors", "", &[])), Exit::Code(10));
+}
+
+#[test]
 fn stdin_is_empty_whatever_ours_is_and_can_be_inherited_itself() {
     assert_eq!(end(&start_role(None, "stdin", "", &[])), Exit::Code(8));
 }
@@ -233,7 +250,15 @@ fn a_program_that_is_missing_or_cannot_be_named_is_an_error_that_names_it() {
 fn a_program_removed_while_it_runs_can_start_itself_again() {
     let copy = Scratch::new("copy");
     fs::copy(std::env::current_exe().unwrap(), &copy.0).unwrap();
-    let child = start_role(Some(&copy.0), "removed", copy.0.to_str().unwrap(), &[]);
+    // Another test's child may have the copy open for writing, from before it was closed here to its own exec.
+    let child = loop {
+        match spawn(Some(&copy.0), &common::role_args("removed", copy.0.to_str().unwrap()), &[], &[]) {
+            Err(SpawnError::Start { source, .. }) if source.raw_os_error() == Some(libc::ETXTBSY) => {
+                std::thread::sleep(Duration::from_millis(1));
+            }
+            child => break child.unwrap(),
+        }
+    };
     assert_eq!(end(&child), Exit::Code(9));
 }
 

@@ -289,8 +289,13 @@ impl PipePool {
 
     /// The CPU time that this process and the workers have used since they started, in user and kernel mode.
     pub fn cpu_time(&self) -> Duration {
-        let workers = self.workers.iter().map(|worker| cpu_time_of(worker.id() as libc::pid_t));
+        let workers = self.pids().map(|pid| cpu_time_of(pid as libc::pid_t));
         cpu_time_of(0) + workers.sum::<Duration>()
+    }
+
+    /// The workers' processes.
+    pub fn pids(&self) -> impl Iterator<Item = u32> {
+        self.workers.iter().map(Child::id)
     }
 
     fn pipes(&self) -> (&PipeWriter, &PipeReader) {

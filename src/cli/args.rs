@@ -8,6 +8,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use super::exit::{self, Exit};
 use super::run::tasks::Task;
+use super::text::{say, shown};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -41,11 +42,11 @@ pub struct RunOptions {
     pub files: Vec<PathBuf>,
 
     /// Worker processes [default: the CPUs that this process may use]
-    #[arg(short, long, value_name = "N", value_parser = at_least_one_worker)]
+    #[arg(short, long, value_name = "N", value_parser = number_of_workers)]
     pub jobs: Option<usize>,
 
     /// How often a job whose worker died is run again
-    #[arg(long, value_name = "N", default_value_t = 3)]
+    #[arg(long, value_name = "N", default_value_t = 3, value_parser = clap::value_parser!(u32).range(0..=MOST_RETRIES))]
     pub retries: u32,
 
     /// Prints each result as soon as it is there, not in the order of the input
@@ -67,15 +68,20 @@ pub enum StatsFormat {
 impl RunOptions {
     /// The number of workers: as asked, or one for each CPU that this process may use (cgroup quota and affinity count).
     pub fn workers(&self) -> usize {
-        self.jobs.unwrap_or_else(|| std::thread::available_parallelism().map_or(1, usize::from))
+        self.jobs.unwrap_or_else(|| std::thread::available_parallelism().map_or(1, usize::from).min(MOST_WORKERS))
     }
 }
 
-fn at_least_one_worker(text: &str) -> Result<usize, String> {
+/// As many workers as a region can tell apart, besides the parent.
+const MOST_WORKERS: usize = gristmill::layout::MAX_PARTICIPANTS as usize - 1;
+
+/// A slot counts so many runs of a job, the first included.
+const MOST_RETRIES: i64 = u16::MAX as i64 - 1;
+
+fn number_of_workers(text: &str) -> Result<usize, String> {
     match text.parse() {
-        Ok(0) => Err("a run needs at least 1 worker".to_owned()),
-        Ok(n) => Ok(n),
-        Err(_) => Err("not a number of workers".to_owned()),
+        Ok(n) if (1..=MOST_WORKERS).contains(&n) => Ok(n),
+        _ => Err(format!("a run has 1 to {MOST_WORKERS} workers")),
     }
 }
 
@@ -85,6 +91,8 @@ fn at_least_one_worker(text: &str) -> Result<usize, String> {
 ///
 /// The exit code, when there is nothing to run.
 pub fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Command, Exit> {
+    let args: Vec<OsString> = args.into_iter().collect();
+    let help = if args.get(1).is_some_and(|first| first == "run") { "gristmill run --help" } else { "gristmill --help" };
     let error = match CommandLine::try_parse_from(args) {
         Ok(line) => return Ok(line.command),
         Err(error) => error,
@@ -100,17 +108,19 @@ pub fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Command, Exit> 
             Err(Exit::Usage)
         }
         _ => {
-            eprintln!("gristmill: {} (see gristmill --help)", one_line(&error.to_string()));
+            say(&format!("{} (see {help})", one_line(&error.to_string())));
             Err(Exit::Usage)
         }
     }
 }
 
-/// The first paragraph of clap's message, on one line; usage and tips come after it.
+/// What clap has to say, on one line, without the tips and the usage that come after it. What it quotes may have empty lines of
+/// its own.
 fn one_line(message: &str) -> String {
-    let first = message.split("\n\n").next().unwrap_or(message);
-    let words: Vec<&str> = first.split_whitespace().collect();
-    words.join(" ").trim_start_matches("error: ").to_owned()
+    const AFTER: [&str; 3] = ["\n\n  tip:", "\n\nUsage:", "\n\nFor more information"];
+    let end = AFTER.iter().filter_map(|after| message.find(after)).min().unwrap_or(message.len());
+    let words: Vec<&str> = message[..end].split_whitespace().collect();
+    shown(words.join(" ").trim_start_matches("error: ").as_bytes())
 }
 
 #[cfg(test)]
@@ -151,9 +161,12 @@ mod tests {
             let message = options(line).unwrap_err();
             assert!(message.contains(word) && !message.contains('\n'), "{message:?}");
         };
-        says("gristmill run factor -j 0", "'0' for '--jobs <N>': a run needs at least 1 worker");
+        for jobs in ["0", "4095", "100000", "99999999999999999999", "x", "1.5"] {
+            let why = format!("'{jobs}' for '--jobs <N>': a run has 1 to 4094 workers");
+            says(&format!("gristmill run factor -j {jobs}"), &why);
+        }
         says("gristmill run factor -j -1", "-1");
-        says("gristmill run factor -j x", "not a number of workers");
+        says("gristmill run factor --retries 65535", "65535 is not in 0..=65534");
         says("gristmill run cube", "'cube' for '<TASK>' [possible values: factor, sha256]");
         says("gristmill run", "<TASK>");
         says("gristmill run factor --stats xml", "possible values: json");

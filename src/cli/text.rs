@@ -1,6 +1,11 @@
 //! How bytes, paths and system errors are shown in a message of one line.
 
-use std::io;
+use std::io::{self, Write};
+
+/// Says it on standard error. Nothing can be done if nobody reads that: `eprintln` would panic.
+pub fn say(message: &str) {
+    let _ = writeln!(io::stderr(), "gristmill: {message}");
+}
 
 /// The bytes as text for a message of one line: control characters and bytes that are not UTF-8 are escaped.
 pub fn shown(bytes: &[u8]) -> String {
@@ -29,11 +34,17 @@ fn push_one_line(text: &mut String, valid: &str) {
 
 /// The system's reason without the number that Rust adds: `No such file or directory`.
 pub fn why(error: &io::Error) -> String {
-    let text = error.to_string();
-    match text.find(" (os error ") {
-        Some(end) => text[..end].to_owned(),
-        None => text,
+    plain(&error.to_string())
+}
+
+/// The text without the numbers that Rust adds to the system's reasons.
+pub fn plain(text: &str) -> String {
+    let mut parts = text.split(" (os error ");
+    let mut plain = parts.next().unwrap_or_default().to_owned();
+    for part in parts {
+        plain += part.split_once(')').map_or(part, |(_number, rest)| rest);
     }
+    plain
 }
 
 #[cfg(test)]
@@ -56,5 +67,6 @@ mod tests {
     fn reasons_have_no_error_number() {
         assert_eq!(why(&io::Error::from_raw_os_error(libc::ENOSPC)), "No space left on device");
         assert_eq!(why(&io::Error::other("own words")), "own words");
+        assert_eq!(plain("cannot: Busy (os error 16); wait (or not)"), "cannot: Busy; wait (or not)");
     }
 }

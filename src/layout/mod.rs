@@ -3,11 +3,18 @@
 //! Only fixed-width atomics and offsets from the region's start live there. Each structure's size is asserted at compile time, and so is
 //! that it has no padding that is not declared. No system call, no algorithm: [`ring`](crate::ring) and the layers above use this one.
 
+mod array;
+mod outcome;
+pub mod presence;
+mod progress;
 mod slot_word;
 
+pub use array::{ARRAY_MAGIC, ArrayHead};
+pub use outcome::OutcomeKind;
+pub use progress::{MAX_HAND, MAX_ITEMS, MAX_LENGTH, Progress};
 pub use slot_word::{SlotWord, State};
 
-use std::sync::atomic::{AtomicU8, AtomicU32, AtomicU64};
+use crate::sys::atomic::{AtomicU8, AtomicU16, AtomicU32, AtomicU64};
 
 /// The first eight bytes of every region: "GRISTMIL" in the order of a little-endian machine.
 pub const MAGIC: u64 = u64::from_le_bytes(*b"GRISTMIL");
@@ -21,6 +28,8 @@ pub const LINE: usize = 64;
 pub const MIN_REGION: usize = 64 * 1024;
 /// Bits of a slot word and of a lock word that name a participant: so many participants can exist.
 pub const MAX_PARTICIPANTS: u32 = 4095;
+/// So many channels can exist: what 16 bits of a block's tag name, with 0 for none.
+pub const MAX_CHANNELS: u32 = 65_534;
 
 /// One field of a shared structure, for the test that compares `shm-layout.md` with the code.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -97,7 +106,7 @@ shared! {
     EventWords: 8 {
         /// Only grows (modulo 2^32); sleepers wait for it to change.
         sequence: AtomicU32,
-        /// How many may be asleep.
+        /// How many may be asleep; each of the parent's counts 65,537.
         sleepers: AtomicU32,
     }
 }
@@ -169,21 +178,28 @@ shared! {
         epoch: AtomicU32,
         /// The process's start time as /proc tells it, so that a number used again is not mistaken for it.
         start_time: AtomicU64,
-        /// 0 unused, 1 starting (written by the supervisor), 2 attached, 3 ended (written by the supervisor), 4 about to end because its
-        /// function has returned.
+        /// See [`presence`].
         state: AtomicU32,
         /// Jobs popped and not yet started, over all channels: whoever is idle may offer them again.
         holding: AtomicU32,
         /// Offset of the event on which its registered thread sleeps, 0 if awake.
         sleeps_on: AtomicU64,
-        /// Jobs finished.
+        /// Jobs that have cost it something: finished, or given back with an attempt charged.
         jobs: AtomicU64,
         /// Nanoseconds spent waiting for locks.
         lock_wait: AtomicU64,
         /// How often a lock was not free.
         lock_waits: AtomicU64,
+        /// Nanoseconds spent waiting for a pool's jobs.
+        idle: AtomicU64,
+        /// Channel + 1 of the pool whose bundle of several jobs it runs, 0 for none; and the bundle's slot.
+        runs_channel: AtomicU32,
+        /// See `runs_channel`.
+        runs_slot: AtomicU32,
+        /// When it attached, in nanoseconds of the monotonic clock.
+        attached_at: AtomicU64,
         /// Later versions.
-        reserved: Reserved<72>,
+        reserved: Reserved<48>,
     }
 }
 
@@ -220,8 +236,8 @@ shared! {
         tag: AtomicU64,
         /// Units.
         length: AtomicU32,
-        /// Later versions.
-        reserved: AtomicU32,
+        /// Of a block with a pool's outcome: the job's number in its bundle. The block counts once the bundle's progress is past it.
+        item: AtomicU32,
     }
 }
 
@@ -262,7 +278,7 @@ shared! {
         job_tail: AtomicU32,
         /// The next item's ticket: its place in the order of items.
         ticket: AtomicU64,
-        /// Accepted items that are not done yet; the items of a bundle count until all of it is done.
+        /// Accepted items that are not done yet; the items of a bundle count until all of it is done. In a pool: bundles.
         pending: AtomicU64,
         /// Those who wait for a job (or, in a Queue, for an item).
         jobs: EventWords,
@@ -287,14 +303,25 @@ shared! {
 
         /// Jobs that cost as many workers as they may and were given up, in a JoinableQueue.
         lost: AtomicU64,
+        /// 1: the parent keeps jobs back to publish them together (rule 18), in a pool.
+        held: AtomicU32,
+        /// 1: a worker has found nothing to do since the parent last published, in a pool.
+        wanted: AtomicU32,
+        /// Where a thread of the parent sleeps that publishes what is kept back, in a pool.
+        assist: EventWords,
+        /// 1: a collector waits for single outcomes of bundles that run long, in a pool.
+        impatient: AtomicU32,
+        /// 1: workers note when they begin a job, in a pool.
+        timed: AtomicU32,
         /// Later versions.
-        reserved3: Reserved<56>,
+        reserved3: Reserved<32>,
 
         /// One bit a slot: 1 probably free. The slot word decides.
         bits_offset: AtomicU64,
         /// 1: no more puts.
         closed: AtomicU32,
-        /// 1: some worker takes items from this Queue, so the parent must not take them out of its way.
+        /// Bit 0: some worker takes items from this Queue, so the parent must not take them out of its way. Bit 1: the parent has done so before,
+        /// and has items of it outside the region. Bit 2: those are older than what is in the ring.
         worker_gets: AtomicU32,
         /// Where the next search for a free slot starts, in words of 64 slots; a hint.
         free_hint: AtomicU32,
@@ -312,36 +339,54 @@ shared! {
         word: AtomicU64,
         /// The first item's place in the order of items.
         ticket: AtomicU64,
-        /// One bit an item of a bundle: 1 done. Written by the slot's owner, and by recovery.
+        /// One bit an item of a bundle: 1 done; written by the slot's owner, and by recovery. In a pool: 1 cancelled; written by the parent.
         done: AtomicU64,
         /// Bytes of the payload.
         length: AtomicU32,
         /// 0: the payload stands in the slot; else the number of its block's first unit in the arena, plus 1.
         block: AtomicU32,
-        /// How many items.
-        items: AtomicU8,
-        /// How many items of a bundle its owner has begun, in order.
+        /// How many items: up to 64 in a queue, up to [`MAX_ITEMS`] in a pool.
+        items: AtomicU16,
+        /// How many items of a queue's bundle its owner has begun, in order.
         started: AtomicU8,
-        /// How many items were done when the slot was last charged with a death.
+        /// How many items of a queue's bundle were done when the slot was last charged with a death.
         charged_at: AtomicU8,
-        /// Later versions.
-        reserved: Reserved<5>,
+        /// In a pool: which of the program's tasks runs the jobs, by its place in the list of them.
+        task: AtomicU16,
+        /// In a pool: which of them folds the results of one job's parts into one, plus 1; 0 for none.
+        fold: AtomicU16,
     }
 }
 
 shared! {
-    /// The start of a slot's result, in a pool.
-    ResultHead: 16 {
-        /// Bytes of the result.
-        length: AtomicU32,
-        /// As [`SlotHead::block`], in the results' arena.
-        block: AtomicU32,
-        /// 1 value, 2 the task's own error, 3 panic, 4 the worker died, 5 timeout, 6 cancelled, 7 refused by the worker.
-        kind: AtomicU32,
-        /// For kind 4, the exit status as waitid tells it: code, or 65536 + signal.
-        detail: AtomicU32,
+    /// The start of a slot's outcomes, in a pool. The outcomes follow, one after the other: see `ring::frame`.
+    ResultHead: 48 {
+        /// How far the bundle is: see [`Progress`].
+        progress: AtomicU64,
+        /// How many jobs of those in hand have their value written, if they are of an array.
+        ran: AtomicU16,
+        /// Bytes of each of these values.
+        width: AtomicU16,
+        /// 0, or the kind of outcome with which the next job ends without being run: its worker has died. Written by recovery.
+        ends: AtomicU32,
+        /// With `ends`: the exit status as waitid tells it, code or 65536 + signal.
+        status: AtomicU32,
+        /// How many jobs were done when a death was last charged, so the number of the job to which `ends` and the word's attempt belong.
+        charged: AtomicU32,
+        /// When the job in hand was begun, in nanoseconds of the monotonic clock, if the channel is timed.
+        began: AtomicU64,
+        /// Nanoseconds that the bundle's jobs took together, when it is finished.
+        nanos: AtomicU64,
+        /// 0: the outcomes stand in the slot; else so many bytes for them follow the jobs in their block.
+        room: AtomicU32,
+        /// Later versions.
+        reserved: Reserved<4>,
     }
 }
+
+mod sync;
+
+pub use sync::{Share, SyncObject};
 
 /// All shared structures, in the document's order.
 pub const ALL: &[Described] = &[
@@ -354,4 +399,6 @@ pub const ALL: &[Described] = &[
     Channel::DESCRIBED,
     SlotHead::DESCRIBED,
     ResultHead::DESCRIBED,
+    SyncObject::DESCRIBED,
+    Share::DESCRIBED,
 ];

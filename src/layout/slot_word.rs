@@ -7,7 +7,7 @@
 //! | 16 to 31 | attempt: how many workers the job has cost |
 //! | 32 to 63 | generation: grows, modulo 2^32, whenever the slot becomes free |
 
-/// Where a slot's job is in its life. design.md has the table of who leaves which state by what.
+/// Where a slot's job is in its life. 4 is not used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
 pub enum State {
@@ -19,8 +19,6 @@ pub enum State {
     Ready = 2,
     /// A worker has it (in a Queue: somebody copies the item out).
     Running = 3,
-    /// Its worker is to be killed.
-    Condemned = 4,
     /// The outcome is complete and not delivered.
     Finished = 5,
     /// The outcome waits to be collected.
@@ -28,7 +26,7 @@ pub enum State {
 }
 
 /// A slot word's value.
-#[derive(Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy, Default, PartialEq, Eq)]
 pub struct SlotWord(pub u64);
 
 impl SlotWord {
@@ -46,7 +44,6 @@ impl SlotWord {
             1 => State::Owned,
             2 => State::Ready,
             3 => State::Running,
-            4 => State::Condemned,
             5 => State::Finished,
             6 => State::Done,
             _ => return None,
@@ -83,15 +80,19 @@ impl SlotWord {
         SlotWord::new(State::Free, 0, 0, self.generation().wrapping_add(1))
     }
 
+    /// The same word with so many attempts.
+    pub const fn with_attempt(self, attempt: u16) -> Self {
+        SlotWord(self.0 & !(0xFFFF << 16) | (attempt as u64) << 16)
+    }
+
     /// The same word without attempts.
     pub const fn uncharged(self) -> Self {
-        SlotWord(self.0 & !(0xFFFF << 16))
+        self.with_attempt(0)
     }
 
     /// The same word with one more attempt counted; it stays at the highest number there is.
     pub const fn charged(self) -> Self {
-        let attempt = self.attempt().saturating_add(1);
-        SlotWord(self.0 & !(0xFFFF << 16) | (attempt as u64) << 16)
+        self.with_attempt(self.attempt().saturating_add(1))
     }
 }
 
@@ -111,7 +112,7 @@ mod tests {
 
     #[test]
     fn parts_come_back_at_their_extremes() {
-        for state in [State::Free, State::Owned, State::Ready, State::Running, State::Condemned, State::Finished, State::Done] {
+        for state in [State::Free, State::Owned, State::Ready, State::Running, State::Finished, State::Done] {
             let w = SlotWord::new(state, 4095, u16::MAX, u32::MAX);
             assert_eq!((w.state(), w.owner(), w.attempt(), w.generation()), (Some(state), 4095, u16::MAX, u32::MAX));
             assert_eq!(w.charged().attempt(), u16::MAX);

@@ -1,6 +1,6 @@
 //! The list of all lock kinds. Another kind is one file with its `impl RawLock`, and one line here.
 //!
-//! Tests make a module for each kind from the list; bench and lab choose one by its name.
+//! Tests make a module for each kind from the list; a program that compares them can choose one by its name.
 
 use super::*;
 
@@ -43,7 +43,7 @@ macro_rules! enumerate {
             /// Every kind that this build has, the engine's first.
             pub const ALL: &[Kind] = &[$($(#[$on])? Kind::$variant,)*];
 
-            /// The kind's name, as tables and command lines give it.
+            /// The kind's name.
             pub fn name(self) -> &'static str {
                 match self { $($(#[$on])? Kind::$variant => <$lock as RawLock>::NAME,)* }
             }

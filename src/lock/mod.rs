@@ -85,7 +85,7 @@ pub enum Acquired {
 /// [`unlock`](Self::unlock), no other such call returns success in any process; and what was written before an `unlock` is seen after the
 /// next acquisition.
 pub unsafe trait RawLock: Sized + Send + Sync {
-    /// The kind's name, as tables and command lines give it.
+    /// The kind's name.
     const NAME: &'static str;
     /// Whether the death of an owner is noticed by the next who locks ([`Acquired::OwnerDied`]). A lock that a supervisor must
     /// take over says `false`.

@@ -1,4 +1,4 @@
-//! The mutex of the crate `raw_sync` 0.1.5 as one more lock kind, for bench and lab. The engine never uses it.
+//! The mutex of the crate `raw_sync` 0.1.5 as one more lock kind, for comparison. The engine never uses it.
 //!
 //! On Linux it is a process-shared, not robust `pthread_mutex_t` behind a boxed trait object. What we saw in its code:
 //!

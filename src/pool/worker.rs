@@ -1,140 +1,287 @@
-//! A pool's worker: pop a batch, start one job after the other, write each outcome, deliver them together.
+//! A pool's worker: pop a batch of bundles, run one after the other, deliver them together.
 
+use super::panics;
 use crate::layout::SlotWord;
-use crate::queue::Attached;
+use crate::process::{Run, RunFold, RunJobs, Task, WorkerState};
+use crate::ring::bundle::{BeforeWaiting, Bundle, Left};
 use crate::ring::channel::MAX_BATCH;
-use crate::ring::slots::RESULTS;
-use crate::ring::{Channel, Kind, NoRoom, Popped, Stop, event};
+use crate::ring::frame::{self, Kind, Record};
+use crate::ring::{Channel, Entry, Popped, Region, Stop, WaitPolicy, event};
 use crate::sys::clock;
-use std::cell::RefCell;
 use std::collections::VecDeque;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
+use std::sync::atomic::Ordering::*;
+use std::time::Duration;
 
 /// A batch is popped for about so long, so that long jobs are popped one by one.
 const BATCH_NANOS: u64 = 200_000;
 
-/// The kinds of outcome, as `layout::ResultHead` numbers them.
-pub(super) const VALUE: u32 = 1;
-pub(super) const FAILED: u32 = 2;
-pub(super) const PANICKED: u32 = 3;
-pub(super) const DIED: u32 = 4;
-pub(super) const REFUSED: u32 = 7;
+/// A new average of the jobs' time is taken once in so many batches: reading the clock costs as much as a small job.
+const MEASURE_EVERY: u32 = 16;
 
-type Run = dyn Fn(&[u8], &mut Vec<u8>) -> Result<(), String> + Send + Sync;
+/// A bundle of so many jobs is always measured.
+const MEASURE_FROM: u16 = 32;
 
-thread_local! {
-    /// What the last panic of this thread said, and where.
-    static PANIC: RefCell<Option<String>> = const { RefCell::new(None) };
+/// How often a worker that waits for its end looks whether it is still to come.
+const CONDEMNED_LOOKS: Duration = Duration::from_secs(1);
+
+/// A worker that is woken for nothing looks at the slots' words at most so often, in nanoseconds: there may be thousands.
+const LOOK_EVERY: u64 = 500_000_000;
+
+/// How often a worker that finds nothing looks again before it says so: for about a microsecond the parent may go on filling a bundle.
+const LOOKS: u32 = 64;
+
+/// How a worker's service ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Served {
+    /// The region has ended.
+    All,
+    /// It has run as many jobs as it may, and is to be replaced.
+    Enough,
 }
 
-/// Serves a pool's channel until the region ends.
-pub(crate) fn serve(attached: &Arc<Attached>, channel: u32, run: &Run) -> Result<(), String> {
-    let channel = Channel::open(attached.region(), channel).filter(|c| c.kind() == Kind::Pool);
+/// Serves a pool's channel until the region ends or `budget` jobs have been run.
+pub(crate) fn serve(
+    region: &Arc<Region>,
+    channel: u32,
+    tasks: &[Task],
+    state: WorkerState,
+    budget: u64,
+) -> Result<Served, String> {
+    let channel = Channel::open(region, channel).filter(|c| c.kind() == crate::ring::Kind::Pool);
     let channel = channel.ok_or("the pool's channel cannot be opened")?;
-    // A panic is the job's outcome: it is reported by whoever asked for the job.
-    std::panic::set_hook(Box::new(|info| {
-        let place = info.location().map(|l| format!(" at {}:{}", l.file(), l.line())).unwrap_or_default();
-        let message = info.payload_as_str().unwrap_or("a panic without a message");
-        PANIC.with(|p| *p.borrow_mut() = Some(format!("{message}{place}")));
-    }));
-    let mut worker = Worker { channel, finished: vec![], most: MAX_BATCH };
-    match worker.serve(run) {
+    let mut worker = Worker {
+        finished: Finished { channel: &channel, slots: vec![] },
+        channel: &channel,
+        tasks,
+        state,
+        budget,
+        most: MAX_BATCH,
+        batches: 0,
+        looked: 0,
+        jobs: vec![],
+        out: vec![],
+    };
+    match worker.serve() {
         // The parent has ended the region: there is nothing to do, and nobody to tell.
-        Ok(()) | Err(Stop::Shutdown | Stop::NoWorkers) => Ok(()),
+        Ok(()) | Err(Stop::Shutdown | Stop::NoWorkers(_)) => Ok(if worker.budget == 0 { Served::Enough } else { Served::All }),
         Err(why) => Err(why.to_string()),
     }
 }
 
-struct Worker {
-    channel: Channel,
-    /// FINISHED, not delivered.
-    finished: Vec<(u32, SlotWord)>,
-    /// How many to pop at most.
-    most: u32,
+/// Before initializers and jobs run.
+pub(crate) fn prepare() {
+    panics::note();
 }
 
-impl Worker {
-    fn serve(&mut self, run: &Run) -> Result<(), Stop> {
+struct Worker<'a> {
+    channel: &'a Channel,
+    finished: Finished<'a>,
+    tasks: &'a [Task],
+    state: WorkerState,
+    /// How many jobs may still be begun.
+    budget: u64,
+    /// How many bundles to pop at most.
+    most: u32,
+    batches: u32,
+    /// When it last looked for slots that name it.
+    looked: u64,
+    jobs: Vec<u8>,
+    out: Vec<u8>,
+}
+
+/// FINISHED, not delivered.
+struct Finished<'a> {
+    channel: &'a Channel,
+    slots: Vec<(u32, SlotWord)>,
+}
+
+impl BeforeWaiting for Finished<'_> {
+    fn before_waiting(&mut self) -> Result<(), Stop> {
+        if !self.slots.is_empty() {
+            self.channel.deliver_done(&self.slots)?;
+            self.slots.clear();
+        }
+        Ok(())
+    }
+}
+
+impl Worker<'_> {
+    fn serve(&mut self) -> Result<(), Stop> {
         let mut popped = VecDeque::new();
-        let (mut job, mut out) = (vec![], vec![]);
-        loop {
+        let mut in_vain = false;
+        while self.budget > 0 {
             let batch = match self.channel.pop(self.most, &mut popped, &[])? {
                 Popped::Some(n) => n,
                 Popped::Empty(seen) => {
-                    self.channel.check()?;
-                    if self.channel.offer_again()? == 0 {
-                        event::wait(self.channel.region(), &self.channel.desc().jobs, seen, None, || false);
+                    if in_vain {
+                        self.look()?;
                     }
+                    self.wait(seen)?;
+                    in_vain = true;
                     continue;
                 }
             };
-            let start = clock::now();
-            while let Some(entry) = popped.pop_front() {
-                let Some(running) = self.channel.start(entry) else { continue };
-                job.clear();
-                self.channel.payload(entry.slot)?.append_to(&mut job);
-                out.clear();
-                let kind = match catch_unwind(AssertUnwindSafe(|| run(&job, &mut out))) {
-                    Ok(Ok(())) => VALUE,
-                    Ok(Err(why)) => {
-                        out = why.into_bytes();
-                        FAILED
-                    }
-                    Err(_) => {
-                        out = PANIC.with(|p| p.borrow_mut().take()).unwrap_or_default().into_bytes();
-                        PANICKED
-                    }
-                };
-                self.write(entry.slot, running, kind, &out)?;
-                // `None`: condemned meanwhile. Whoever did that kills this process; nothing more is to be done here.
-                let Some(word) = self.channel.finish(entry.slot, running) else { return self.wait_for_the_end() };
-                self.finished.push((entry.slot, word));
-                // FINISHED, then the look whether somebody waits: rule 13.
-                if self.finished.len() >= MAX_BATCH as usize || self.channel.somebody_waits() {
-                    self.deliver()?;
+            in_vain = false;
+            let measured = self.batches.is_multiple_of(MEASURE_EVERY) || self.most == 1;
+            self.batches = self.batches.wrapping_add(1);
+            let start = if measured { clock::now() } else { 0 };
+            let mut jobs = 0;
+            while let Some(entry) = popped.pop_front().filter(|_| self.budget > 0) {
+                if let Some(next) = popped.front() {
+                    self.channel.prefetch(next.slot, 24);
                 }
+                jobs += self.run(entry)?;
             }
-            self.deliver()?;
+            if measured {
+                let took = clock::now() - start;
+                self.most = (BATCH_NANOS / (took / u64::from(batch) + 1)).clamp(1, u64::from(MAX_BATCH)) as u32;
+                self.note(took, jobs);
+            }
+            self.finished.before_waiting()?;
             self.channel.batch_used(batch);
-            let each = (clock::now() - start) / u64::from(batch) + 1;
-            self.most = (BATCH_NANOS / each).clamp(1, u64::from(MAX_BATCH)) as u32;
-        }
-    }
-
-    fn deliver(&mut self) -> Result<(), Stop> {
-        if !self.finished.is_empty() {
-            self.channel.deliver_done(&self.finished)?;
-            self.finished.clear();
         }
         Ok(())
     }
 
-    /// Writes an outcome, waiting for room in the arena if it needs a block.
-    fn write(&mut self, slot: u32, running: SlotWord, kind: u32, bytes: &[u8]) -> Result<(), Stop> {
-        loop {
-            let seen = match self.channel.write_result(slot, running, kind, 0, bytes) {
-                Ok(()) => return Ok(()),
-                Err(NoRoom::Stopped(why)) => return Err(why),
-                Err(NoRoom::Ever(limit)) => {
-                    let why = format!("the result takes {} bytes, the most that can be carried is {limit}", bytes.len());
-                    // Fits: the smallest place for a result is larger than this, or an arena is.
-                    let _ = self.channel.write_result(slot, running, REFUSED, 0, why.as_bytes());
-                    return Ok(());
-                }
-                Err(NoRoom::Now(seen)) => seen,
-            };
-            // What has been delivered is what the parent can take, to make room.
-            self.deliver()?;
-            self.channel.check()?;
-            event::wait(self.channel.region(), self.channel.region().arena(RESULTS).room(), seen, None, || false);
+    /// It runs nothing, so no slot names it: one that does has been written over, and its jobs would be waited for for ever. The parent wakes
+    /// who is idle now and then while it waits.
+    fn look(&mut self) -> Result<(), Stop> {
+        let now = clock::now();
+        if now.saturating_sub(self.looked) < LOOK_EVERY {
+            return Ok(());
         }
+        self.looked = now;
+        if self.channel.names_me() { Err(self.channel.corrupted()) } else { Ok(()) }
     }
 
-    fn wait_for_the_end(&mut self) -> Result<(), Stop> {
-        self.deliver()?;
-        loop {
-            std::thread::park();
+    /// Waits for jobs.
+    fn wait(&mut self, seen: event::Seen) -> Result<(), Stop> {
+        self.channel.check()?;
+        let d = self.channel.desc();
+        let region = self.channel.region();
+        if region.wait_policy() != WaitPolicy::Block {
+            for _ in 0..LOOKS {
+                if d.jobs.sequence.load(Relaxed) != seen.0 {
+                    return Ok(());
+                }
+                std::hint::spin_loop();
+            }
         }
+        if d.wanted.load(Relaxed) == 0 {
+            d.wanted.store(1, SeqCst);
+        }
+        if self.channel.offer_again()? > 0 {
+            return Ok(());
+        }
+        let start = clock::now();
+        event::wait(region, &d.jobs, seen, None, || {
+            self.channel.ask_for_jobs();
+            false
+        });
+        let idle = &region.own_entry().idle;
+        idle.store(idle.load(Relaxed).wrapping_add(clock::now() - start), Relaxed);
+        Ok(())
+    }
+
+    /// A new average of what a job takes. What another worker stores at the same moment is as good.
+    fn note(&self, took: u64, jobs: u64) {
+        let Some(each) = took.checked_div(jobs) else { return };
+        let average = &self.channel.desc().job_nanos;
+        let new = each.clamp(1, u64::from(u32::MAX));
+        let old = u64::from(average.load(Relaxed));
+        average.store(if old == 0 { new } else { (3 * old + new).div_ceil(4) } as u32, Relaxed);
+    }
+
+    /// Runs what is left of one bundle; tells how many jobs it holds.
+    fn run(&mut self, entry: Entry) -> Result<u64, Stop> {
+        let Some(word) = self.channel.start(entry) else { return Ok(0) };
+        let slot = entry.slot;
+        let items = self.channel.bundle_items(slot);
+        let shown = items > 1 || self.channel.desc().timed.load(Relaxed) != 0;
+        if shown {
+            self.channel.runs(Some(slot));
+        }
+        let folded = self.channel.bundle_of(slot).0.1.is_some();
+        // A job that is folded of many is as good as many.
+        let measured = items >= MEASURE_FROM || folded;
+        let start = if measured { clock::now() } else { 0 };
+        let budget = self.budget;
+        let mut bundle = Bundle::open(self.channel, slot, word, &mut self.jobs, &mut self.budget, &mut self.finished)?;
+        let (task, fold) = bundle.tasks();
+        match (self.tasks.get(usize::from(task)).map(|t| &t.run), fold.and_then(|f| self.tasks.get(usize::from(f)))) {
+            (Some(Run::Jobs(jobs)), None) => jobs.all(&mut self.state, &mut bundle, &mut self.out),
+            (Some(Run::Jobs(jobs)), Some(Task { run: Run::Fold(fold), .. })) => {
+                run_folded(&**jobs, fold, &mut self.state, &mut bundle, &mut self.out);
+            }
+            // The parent looks tasks up before it names them.
+            _ => return Err(self.channel.corrupted()),
+        }
+        let nanos = if measured { clock::now() - start } else { 0 };
+        let left = bundle.leave(nanos)?;
+        if shown {
+            self.channel.runs(None);
+        }
+        let ran = (budget - self.budget).max(1);
+        let count = &self.channel.region().own_entry().jobs;
+        count.store(count.load(Relaxed).wrapping_add(ran), Relaxed);
+        match left {
+            Left::Finished(word) => {
+                self.finished.slots.push((slot, word));
+                // FINISHED, then the look whether somebody waits: rule 13.
+                if self.finished.slots.len() >= MAX_BATCH as usize || self.channel.somebody_waits() {
+                    self.finished.before_waiting()?;
+                }
+            }
+            Left::Rest => self.channel.put_rest_back(slot, word)?,
+            Left::Condemned => {
+                self.finished.before_waiting()?;
+                // Until it is killed. A word that does not say so any more has been written over, and nobody would come.
+                while self.channel.progress(slot).condemned() {
+                    std::thread::park_timeout(CONDEMNED_LOOKS);
+                }
+                return Err(self.channel.corrupted());
+            }
+        }
+        Ok(ran)
+    }
+}
+
+/// Runs the parts of which each job consists, and folds their results into one.
+fn run_folded(task: &dyn RunJobs, fold: &RunFold, state: &mut WorkerState, bundle: &mut Bundle<'_>, out: &mut Vec<u8>) {
+    let mut parts = vec![];
+    let mut folded = vec![];
+    while let Some(job) = bundle.next_job() {
+        parts.clear();
+        parts.extend_from_slice(job);
+        let mut at = 0;
+        let mut kind = Kind::Undecodable;
+        folded.clear();
+        while let Some((Record::Here(Kind::Value, part), next)) = frame::read(&parts, at) {
+            let first = at == 0;
+            at = next;
+            kind = task.one(state, part, out);
+            if kind != Kind::Value {
+                break;
+            }
+            if first {
+                std::mem::swap(&mut folded, out);
+                continue;
+            }
+            match panics::catch(|| fold(&mut folded, out)) {
+                Ok(Ok(())) => {}
+                Ok(Err(why)) => {
+                    kind = Kind::Undecodable;
+                    *out = why.into_bytes();
+                    break;
+                }
+                Err(why) => {
+                    kind = Kind::Panicked;
+                    *out = why.into_bytes();
+                    break;
+                }
+            }
+        }
+        bundle.finish(kind, if kind == Kind::Value { &folded } else { out });
     }
 }

@@ -1,6 +1,7 @@
 //! What can go wrong with a [`Mill`](super::Mill) and its processes.
 
 use crate::ring::{RegionError, Stop};
+use crate::sys::advice::advice;
 use crate::sys::spawn::SpawnError;
 
 /// A result of this crate.
@@ -25,8 +26,32 @@ pub enum Error {
         /// Bytes left.
         left: u64,
     },
+    /// A synchronization object does not fit the region.
+    #[error("a {what} takes {needed} bytes, the region has {left} left: build the Mill with a larger region_size")]
+    NoRoomFor {
+        /// What.
+        what: &'static str,
+        /// Bytes that it takes.
+        needed: u64,
+        /// Bytes left.
+        left: u64,
+    },
+    /// A synchronization object with fewer or more of something than there can be.
+    #[error("{what} has {least} to {most} {parts}, not {asked}")]
+    Count {
+        /// What.
+        what: &'static str,
+        /// Its parts.
+        parts: &'static str,
+        /// The least.
+        least: u32,
+        /// The most.
+        most: u32,
+        /// How many were asked for.
+        asked: u32,
+    },
     /// A capacity of no slot, or of more than there can be.
-    #[error("a queue has 1 to {max} slots, not {slots}")]
+    #[error("the capacity of a queue or a pool is 1 to {max}, not {slots}")]
     Capacity {
         /// Slots asked for.
         slots: usize,
@@ -40,7 +65,7 @@ pub enum Error {
         max: u32,
     },
     /// A number of processes that cannot be.
-    #[error("a Mill has 1 to {max} processes at a time, not {asked}: build it with more max_processes")]
+    #[error("there can be 1 to {max} processes at a time, not {asked} (a Mill has max_processes, 4094 at most)")]
     Processes {
         /// What would be.
         asked: usize,
@@ -48,7 +73,9 @@ pub enum Error {
         max: usize,
     },
     /// A function that workers do not know.
-    #[error("the task {name} is not registered: add it to gristmill::init(tasks![…]) at the start of main")]
+    #[error(
+        "the task {name} is not registered: add it to gristmill::init(tasks![…]) at the start of main, or to init_before_main! in tests"
+    )]
     NotRegistered {
         /// Its path.
         name: &'static str,
@@ -59,12 +86,31 @@ pub enum Error {
         /// The name.
         name: &'static str,
     },
+    /// A task whose state no initializer makes.
+    #[error("the task {task} needs a state of type {needs}, {}", .made.map_or("and the pool has no initializer".into(), |m| format!("the pool's initializer makes a {m}")))]
+    WorkerState {
+        /// Its path.
+        task: &'static str,
+        /// The type that it needs.
+        needs: &'static str,
+        /// The type that there is.
+        made: Option<&'static str>,
+    },
     /// A worker that would make its own workers, because it has not become one.
     #[error("this process was started as a worker and has not called gristmill::init: call it first in main")]
     InitMissing,
     /// A Mill inside a worker.
     #[error("a Mill cannot be made inside a worker")]
     InsideWorker,
+    /// A fork with threads running.
+    #[error(
+        "this process has {threads} threads and must not be forked: build with StartMethod::Fork before threads are started, or use \
+         StartMethod::Spawn"
+    )]
+    ForkWithThreads {
+        /// How many.
+        threads: usize,
+    },
     /// Arguments that have no encoding.
     #[error("the arguments cannot be encoded: {why}")]
     Arguments {
@@ -85,7 +131,7 @@ pub enum Error {
     #[error(transparent)]
     Spawn(#[from] SpawnError),
     /// The system refuses what the engine needs.
-    #[error("{what}: {source}")]
+    #[error("{what}: {source}{}", advice(.source))]
     System {
         /// What was tried.
         what: &'static str,
@@ -93,13 +139,21 @@ pub enum Error {
         source: std::io::Error,
     },
     /// The region has ended.
-    #[error("{why}{}", .last.as_deref().map(|l| format!("; the last one ended with {l}")).unwrap_or_default())]
+    #[error("{}", why_ended(*.why, .last.as_deref()))]
     Stopped {
         /// Why.
         why: Stop,
         /// How the last worker ended, if it is the workers that cannot live.
         last: Option<String>,
     },
+}
+
+/// Why a region has ended, and how the last worker did if that is why, in what words it left.
+pub(crate) fn why_ended(why: Stop, last: Option<&str>) -> String {
+    match last {
+        None => why.to_string(),
+        Some(last) => format!("{}; the last one ended with {last}", Stop::NoWorkers(None)),
+    }
 }
 
 impl From<Stop> for Error {

@@ -29,7 +29,7 @@ pub enum ProcessError {
 }
 
 /// What there is to know about one seat: a process, or a worker and its replacements.
-pub(super) struct Life {
+pub(crate) struct Life {
     pub(super) task: &'static str,
     pub(super) work: Work,
     /// Whether it is started again when it dies; the group decides when to give up.
@@ -59,6 +59,12 @@ impl Life {
     pub(super) fn started(&self, pid: u32, pidfd: Arc<Pidfd>) {
         let mut now = self.now();
         (now.pid, now.pidfd) = (Some(pid), Some(pidfd));
+    }
+
+    /// Its process has ended and another will take its place: until then nobody is here, and the old number may be a stranger's.
+    pub(super) fn gone(&self) {
+        let mut now = self.now();
+        (now.pid, now.pidfd) = (None, None);
     }
 
     /// Its end, after everything that it held has been repaired.
@@ -141,7 +147,10 @@ impl Process {
                 self.life.ended(Exit::Unknown);
                 Err(e.into())
             }
-            Err(_) => Err(Error::from(crate::ring::Stop::Shutdown).into()),
+            Err(_) => {
+                self.life.ended(Exit::Unknown);
+                Err(Error::from(crate::ring::Stop::Shutdown).into())
+            }
         }
     }
 

@@ -2,23 +2,25 @@
 
 use super::group::{Daemons, Group};
 use super::handle::{Life, Process};
-use super::launch::{self, Work};
+use super::launch::{self, JobsWork, Work};
 use super::supervisor::{Command, Shared, Supervisor, lock};
 use super::tasks::{Arguments, Target, name_of};
 use super::{Error, Result};
 use crate::queue::codec::{Codec, Pod};
 use crate::queue::{Attached, Handle, JoinableQueue, PodJoinableQueue, PodQueue, Queue};
 use crate::ring::channel::MAX_SLOTS;
+use crate::ring::objects::{self, ObjectPlan};
 use crate::ring::{Channel, ChannelPlan, Kind, Plan, Region, WaitPolicy};
 use crate::sys;
+use crate::sys::fork::Template;
 use crate::sys::mapping::Mapping;
 use crate::sys::poll::EventFd;
+use crate::sys::thread::Thread;
 use bytemuck::{AnyBitPattern, NoUninit};
 use serde::{Serialize, de::DeserializeOwned};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::*;
-use std::thread::JoinHandle;
 
 /// Where a region's memory comes from.
 #[derive(Clone, Debug)]
@@ -27,6 +29,18 @@ enum Place {
     #[cfg(feature = "named")]
     Named(String),
     File(PathBuf),
+}
+
+/// How workers come to be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum StartMethod {
+    /// This program is executed again; `gristmill::init` makes it a worker. Works always.
+    #[default]
+    Spawn,
+    /// This process is forked, so that workers have a copy of everything that it has in memory when the Mill or pool is built (and of
+    /// its open descriptors). Only while it has one thread: with several, a child would wait for ever for locks whose owners it has not.
+    /// Replacements are forked from the same moment.
+    Fork,
 }
 
 /// Sizes and rules of a [`Mill`] to be made. All have defaults.
@@ -40,6 +54,8 @@ pub struct MillBuilder {
     retries: u32,
     wait: WaitPolicy,
     place: Place,
+    start: StartMethod,
+    hardened: bool,
     counters_from: u32,
 }
 
@@ -54,6 +70,8 @@ impl Default for MillBuilder {
             retries: 3,
             wait: WaitPolicy::Adaptive,
             place: Place::Anonymous,
+            start: StartMethod::Spawn,
+            hardened: false,
             counters_from: 0,
         }
     }
@@ -91,7 +109,7 @@ impl MillBuilder {
         self
     }
 
-    /// How often a job is run again after its worker died. Default: 3.
+    /// How often a job is run again after its worker died. Default: 3; at most 65,534, and what is more counts as that.
     pub fn retries(mut self, count: u32) -> Self {
         self.retries = count;
         self
@@ -103,7 +121,28 @@ impl MillBuilder {
         self
     }
 
-    /// A region with a name, so that unrelated programs of the same user can attach. The name must not be taken; it goes with the `Mill`.
+    /// How workers come to be. Default: [`StartMethod::Spawn`].
+    pub fn start_method(mut self, method: StartMethod) -> Self {
+        self.start = method;
+        self
+    }
+
+    /// Closes this process and its workers to other processes of the same user, as far as Linux can: nobody but root can trace them, open their memory
+    /// or descriptors through /proc, or get core dumps of them, and the region is in no core dump anyway; workers gain no rights by executing
+    /// programs. This process stays like that when the Mill is gone. A worker is open for the moment between the start of its program and
+    /// [`init`](crate::init); those of [`StartMethod::Fork`] never are. `THREAT-MODEL.md` says what this is good for.
+    ///
+    /// For what a worker need not do, let its function or initializer install a filter (seccomp, landlock): see `examples/sandboxed.rs`.
+    ///
+    /// Workers cannot open this process's descriptors either, so a hardened pool has no [`SharedVec`](crate::SharedVec), and why a worker could not
+    /// start is told on standard error only.
+    pub fn hardened(mut self) -> Self {
+        self.hardened = true;
+        self
+    }
+
+    /// A region with a name, so that unrelated programs of the same user can attach. The name must not be taken; it goes
+    /// with the `Mill` and the last of its queues.
     #[cfg(feature = "named")]
     pub fn name(mut self, name: &str) -> Self {
         self.place = Place::Named(name.into());
@@ -133,6 +172,17 @@ impl MillBuilder {
         if self.max_processes == 0 || self.max_processes > MOST {
             return Err(Error::Processes { asked: self.max_processes, max: MOST });
         }
+        if self.start == StartMethod::Fork {
+            let threads = sys::fork::threads().map_err(|source| Error::System { what: "cannot count threads", source })?;
+            if threads != 1 {
+                return Err(Error::ForkWithThreads { threads });
+            }
+        }
+        let system = |what| move |source| Error::System { what, source };
+        if self.hardened {
+            // Before there is anything to be found.
+            sys::harden::not_dumpable().map_err(system("cannot close this process to others"))?;
+        }
         let size = self.region_size.checked_next_multiple_of(sys::page_size()).unwrap_or(self.region_size);
         let plan = Plan {
             arena: self.arena_size,
@@ -148,15 +198,39 @@ impl MillBuilder {
             Place::File(path) => Mapping::file(path, size),
         }
         .map_err(crate::ring::RegionError::from)?;
+        let place = self.place.clone();
+        let built = self.build_over(mapping, plan);
+        // A file stays with a Mill that was there; nobody could make another at its path.
+        if let (Err(_), Place::File(path)) = (&built, &place) {
+            let _ = std::fs::remove_file(path);
+        }
+        built
+    }
+
+    fn build_over(self, mapping: Mapping, plan: Plan) -> Result<Mill> {
         let system = |what| move |source| Error::System { what, source };
         mapping.not_inherited_by_forks().map_err(system("cannot keep the region from forks"))?;
+        if self.hardened {
+            mapping.not_in_core_dumps().map_err(system("cannot keep the region out of core dumps"))?;
+        }
         let mut region = Region::create(mapping, plan)?;
         let bell = EventFd::new().map_err(system("cannot make an eventfd"))?;
         region.set_bell(bell.another().map_err(system("cannot copy an eventfd"))?);
+        region.count_from(self.counters_from);
         let region = Arc::new(region);
-        let shared = Shared::new(region.clone(), bell);
-        let supervisor = Supervisor::run(shared.clone()).map_err(system("cannot start the supervisor's thread"))?;
+        let shared = Shared::new(region.clone(), bell, self.hardened);
+        let template = match self.start {
+            StartMethod::Spawn => None,
+            StartMethod::Fork => {
+                let (region, bell) = (region.mapping().fd(), &shared.bell);
+                let worker = |request: &[u8]| launch::serve_forked(request, region, bell);
+                Some(Template::start(worker).map_err(system("cannot fork the template of workers"))?)
+            }
+        };
+        let supervisor = Supervisor::run(shared.clone(), template, self.counters_from);
+        let supervisor = supervisor.map_err(system("cannot start the supervisor's thread"))?;
         let attached = Attached::parent(region, self.result_memory);
+        let _ = shared.attached.set(Arc::downgrade(&attached));
         Ok(Mill { shared, attached, supervisor: Some(supervisor), built: self })
     }
 }
@@ -165,7 +239,7 @@ impl MillBuilder {
 pub struct Mill {
     pub(crate) shared: Arc<Shared>,
     pub(crate) attached: Arc<Attached>,
-    supervisor: Option<JoinHandle<()>>,
+    supervisor: Option<Thread>,
     built: MillBuilder,
 }
 
@@ -214,7 +288,8 @@ impl Mill {
             slots: count,
             payload,
             result,
-            attempts: self.built.retries.saturating_add(1),
+            // A slot word counts so far.
+            attempts: self.built.retries.saturating_add(1).min(u16::MAX.into()),
             type_hash,
             counters_from: self.built.counters_from,
         };
@@ -238,6 +313,13 @@ impl Mill {
         Ok(self.attached.open(self.channel(H::KIND, capacity, inline, 0, H::hash())?))
     }
 
+    /// Makes a synchronization object.
+    pub(crate) fn object(&self, what: &'static str, plan: &ObjectPlan) -> Result<Arc<objects::Core>> {
+        // The heap is given out under this mutex.
+        let _channels = lock(&self.shared.channels);
+        objects::Core::create(&self.shared.region, plan).map_err(|(needed, left)| Error::NoRoomFor { what, needed, left })
+    }
+
     pub(crate) fn pool_channel(&self, capacity: usize, payload: usize, result: usize) -> Result<Arc<Channel>> {
         self.channel(Kind::Pool, capacity, payload, result, 0)
     }
@@ -246,7 +328,7 @@ impl Mill {
     ///
     /// # Errors
     /// If the region has no room for it.
-    pub fn queue<T: Serialize + DeserializeOwned>(&self, capacity: usize) -> Result<Queue<T>> {
+    pub fn queue<T: Serialize + DeserializeOwned + 'static>(&self, capacity: usize) -> Result<Queue<T>> {
         self.open(capacity)
     }
 
@@ -265,7 +347,7 @@ impl Mill {
     ///
     /// # Errors
     /// If the region has no room for it.
-    pub fn joinable_queue<T: Serialize + DeserializeOwned>(&self, capacity: usize) -> Result<JoinableQueue<T>> {
+    pub fn joinable_queue<T: Serialize + DeserializeOwned + 'static>(&self, capacity: usize) -> Result<JoinableQueue<T>> {
         self.open(capacity)
     }
 
@@ -306,10 +388,12 @@ impl Mill {
         self.start_all(lives, group)
     }
 
-    pub(crate) fn spawn_pool(&self, count: usize, task: &'static str, channel: u32) -> Result<Daemons> {
-        launch::find(task).ok_or(Error::NotRegistered { name: task })?;
+    pub(crate) fn spawn_pool(&self, count: usize, task: &'static str, work: JobsWork) -> Result<Daemons> {
+        if count == 0 || count > self.built.max_processes {
+            return Err(Error::Processes { asked: count, max: self.built.max_processes });
+        }
         let group = Arc::new(Group::default());
-        let lives = (0..count).map(|_| Life::new(task, Work::Jobs { channel }, Some(group.clone()))).collect();
+        let lives = (0..count).map(|_| Life::new(task, Work::Jobs(work.clone()), Some(group.clone()))).collect();
         self.start_all(lives, group)
     }
 
@@ -317,6 +401,7 @@ impl Mill {
         for life in &lives {
             let process = Process { shared: self.shared.clone(), life: life.clone() };
             if let Err(e) = process.start() {
+                group.dismiss();
                 for started in &lives {
                     let _ = Process { shared: self.shared.clone(), life: started.clone() }.kill();
                 }
@@ -341,8 +426,9 @@ impl Mill {
         Ok(Process { shared: self.shared.clone(), life: self.life(target, &arguments, None)? })
     }
 
-    /// What has happened so far.
+    /// What has happened so far. If a death is being dealt with, this waits until it is.
     pub fn stats(&self) -> MillStats {
+        let _counted = lock(&self.shared.recovering);
         let counts = &self.shared.counts;
         let region = &self.shared.region;
         MillStats {
@@ -352,7 +438,7 @@ impl Mill {
             given_up: counts.given_up.load(Relaxed),
             recoveries: counts.recoveries.load(Relaxed),
             longest_recovery_nanos: counts.longest_recovery.load(Relaxed),
-            lock_wait_nanos: region.participants().map(|(_, p)| p.lock_wait.load(Relaxed)).sum(),
+            lock_wait_nanos: region.participants().fold(0, |sum, (_, p)| sum.saturating_add(p.lock_wait.load(Relaxed))),
         }
     }
 }
@@ -366,8 +452,7 @@ impl Drop for Mill {
         }
         self.shared.command(Command::Quit);
         if let Some(supervisor) = self.supervisor.take() {
-            // It never panics; if it did, there is nobody left to tell.
-            let _ = supervisor.join();
+            supervisor.join();
         }
     }
 }

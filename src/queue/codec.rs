@@ -3,6 +3,7 @@
 use crate::ring::Payload;
 use bytemuck::{AnyBitPattern, NoUninit};
 use serde::{Serialize, de::DeserializeOwned};
+use std::any::{Any, TypeId};
 
 /// Turns values of `T` into bytes and back.
 pub trait Codec<T>: 'static {
@@ -23,6 +24,22 @@ pub trait Codec<T>: 'static {
     /// What is wrong with them.
     fn decode(payload: Payload<'_>) -> Result<T, String>;
 
+    /// The same from bytes in private memory.
+    ///
+    /// # Errors
+    /// What is wrong with them.
+    fn read(bytes: &[u8]) -> Result<T, String> {
+        Self::decode(Payload::of(bytes))
+    }
+
+    /// Appends the value's bytes to `to`.
+    ///
+    /// # Errors
+    /// What the encoder says; `to` then ends with a part of them.
+    fn append(value: &T, to: &mut Vec<u8>) -> Result<(), String> {
+        Self::encode(value, |bytes| to.extend_from_slice(bytes))
+    }
+
     /// Appends the values of `bytes`, which lie one after the other, to `items`. Only for encodings of one length.
     ///
     /// # Errors
@@ -35,14 +52,83 @@ pub trait Codec<T>: 'static {
     }
 }
 
-/// Every type that `serde` knows, in `postcard`'s format.
+/// Every type that `serde` knows, in `postcard`'s format; numbers by themselves as they lie in memory.
 #[derive(Clone, Copy, Debug)]
 pub struct Postcard;
+
+/// Hands a number's bytes to `then`; `None` if `T` is no type of number. Which it is, and how many bytes, is known when this is compiled.
+#[inline(always)]
+pub(crate) fn with_number<T: 'static, R>(value: &T, then: impl FnOnce(&[u8]) -> R) -> Option<R> {
+    macro_rules! try_each {
+        ($($N:ty)*) => { $(
+            if let Some(number) = (value as &dyn Any).downcast_ref::<$N>() {
+                return Some(then(&number.to_le_bytes()));
+            }
+        )* };
+    }
+    try_each!(u8 u16 u32 u64 u128 usize i8 i16 i32 i64 i128 isize f32 f64);
+    None
+}
+
+/// Whether `T` is a type of number.
+#[inline(always)]
+pub(crate) fn is_number<T: 'static>() -> bool {
+    macro_rules! any_of {
+        ($($N:ty)*) => { false $(|| TypeId::of::<T>() == TypeId::of::<$N>())* };
+    }
+    any_of!(u8 u16 u32 u64 u128 usize i8 i16 i32 i64 i128 isize f32 f64)
+}
+
+/// The number that these bytes are, if `T` is a type of number; the error says how many there should be.
+#[inline(always)]
+fn number_from<T: 'static>(bytes: &[u8]) -> Option<Result<T, usize>> {
+    macro_rules! try_each {
+        ($($N:ty)*) => { $(
+            if TypeId::of::<T>() == TypeId::of::<$N>() {
+                let Ok(bytes) = bytes.try_into() else { return Some(Err(size_of::<$N>())) };
+                let mut number = Some(<$N>::from_le_bytes(bytes));
+                // The types are the same, so there is one.
+                return (&mut number as &mut dyn Any).downcast_mut::<Option<T>>().and_then(Option::take).map(Ok);
+            }
+        )* };
+    }
+    try_each!(u8 u16 u32 u64 u128 usize i8 i16 i32 i64 i128 isize f32 f64);
+    None
+}
+
+/// Appends the numbers that stand side by side in `bytes`, the last one first.
+#[inline]
+pub(crate) fn numbers_backwards<T: 'static>(bytes: &[u8], to: &mut Vec<T>) {
+    to.extend(bytes.chunks_exact(size_of::<T>().max(1)).rev().filter_map(|one| number_from(one)?.ok()));
+}
+
+/// Where `postcard` appends to a vector.
+struct Append<'a>(&'a mut Vec<u8>);
+
+impl postcard::ser_flavors::Flavor for Append<'_> {
+    type Output = ();
+
+    #[inline]
+    fn try_push(&mut self, byte: u8) -> postcard::Result<()> {
+        self.0.push(byte);
+        Ok(())
+    }
+
+    #[inline]
+    fn try_extend(&mut self, bytes: &[u8]) -> postcard::Result<()> {
+        self.0.extend_from_slice(bytes);
+        Ok(())
+    }
+
+    fn finalize(self) -> postcard::Result<()> {
+        Ok(())
+    }
+}
 
 /// Bytes on the stack that spare most values an allocation.
 const STACK: usize = 128;
 
-impl<T: Serialize + DeserializeOwned> Codec<T> for Postcard {
+impl<T: Serialize + DeserializeOwned + 'static> Codec<T> for Postcard {
     // Integers take up to a byte in seven more than in memory; strings and vectors go beyond their three words.
     const INLINE: usize = {
         let guess = size_of::<T>() + size_of::<T>() / 4 + 2;
@@ -59,6 +145,9 @@ impl<T: Serialize + DeserializeOwned> Codec<T> for Postcard {
 
     #[inline]
     fn encode<R>(value: &T, then: impl FnOnce(&[u8]) -> R) -> Result<R, String> {
+        if is_number::<T>() {
+            return with_number(value, then).ok_or_else(|| "no number".into());
+        }
         let mut small = [0u8; STACK];
         match postcard::to_slice(value, &mut small) {
             Ok(bytes) => Ok(then(bytes)),
@@ -71,15 +160,32 @@ impl<T: Serialize + DeserializeOwned> Codec<T> for Postcard {
     }
 
     #[inline]
+    fn read(bytes: &[u8]) -> Result<T, String> {
+        match number_from(bytes) {
+            Some(Ok(number)) => Ok(number),
+            Some(Err(size)) => Err(format!("{} bytes, {size} expected", bytes.len())),
+            None => whole(bytes),
+        }
+    }
+
+    #[inline]
+    fn append(value: &T, to: &mut Vec<u8>) -> Result<(), String> {
+        if let Some(()) = with_number(value, |bytes| to.extend_from_slice(bytes)) {
+            return Ok(());
+        }
+        postcard::serialize_with_flavor(value, Append(to)).map_err(|e| e.to_string())
+    }
+
+    #[inline]
     fn decode(payload: Payload<'_>) -> Result<T, String> {
         if payload.len() <= STACK {
             let mut small = [0u8; STACK];
             payload.copy_to(&mut small);
-            whole(&small[..payload.len()])
+            Self::read(&small[..payload.len()])
         } else {
             let mut bytes = Vec::new();
             payload.append_to(&mut bytes);
-            whole(&bytes)
+            Self::read(&bytes)
         }
     }
 }

@@ -4,33 +4,17 @@ use super::attached::Attached;
 use super::codec::Codec;
 use super::error::{GetError, PutError, PutManyError};
 use super::spill::Spill;
-use crate::layout::{SlotWord, State};
+use crate::layout::{EventWords, SlotWord, State};
 use crate::ring::channel::MAX_BATCH;
-use crate::ring::slots::{JOBS, RESULTS, all_of};
+pub(super) use crate::ring::event::Patience;
+use crate::ring::slots::all_of;
 use crate::ring::{Channel, Entry, Filling, Kind, NoRoom, Payload, Popped, Stop, event};
 use crate::sys::clock::{self, Deadline};
 use crate::sys::futex::Wait;
 use std::collections::VecDeque;
-use std::sync::atomic::Ordering::*;
+use std::sync::atomic::{AtomicBool, Ordering::*};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
-
-/// How long an operation waits.
-#[derive(Clone, Copy, Debug)]
-pub(super) enum Patience {
-    /// Not at all.
-    Now,
-    /// Until a moment, or for ever.
-    Until(Option<Deadline>),
-}
-
-impl Patience {
-    pub(super) const FOREVER: Patience = Patience::Until(None);
-
-    pub(super) fn for_(timeout: Duration) -> Self {
-        Patience::Until(Some(Deadline::after(timeout)))
-    }
-}
 
 /// A batch is popped for about so long, so that long jobs are popped one by one.
 const BATCH_NANOS: u64 = 200_000;
@@ -121,11 +105,21 @@ impl Part {
     }
 }
 
+/// When a put that may be waiting for itself gives up, unless the queue has moved from where it was.
+struct Stuck {
+    at: Deadline,
+    before: (u32, u64, u64),
+}
+
 /// A channel as both kinds of queue use it.
 pub(crate) struct Core {
     pub(super) attached: Arc<Attached>,
     pub(super) channel: Arc<Channel>,
     local: Mutex<Local>,
+    /// In the parent: whether it has put items of its own, which are for others.
+    pub(super) parent_puts: AtomicBool,
+    /// In the parent: whether it has moved items out of the way before.
+    pub(super) absorbs: AtomicBool,
 }
 
 /// What there is to hand out.
@@ -161,7 +155,8 @@ impl NoSlot {
 
 impl Core {
     pub(super) fn new(attached: Arc<Attached>, channel: Arc<Channel>) -> Self {
-        Core { attached, channel, local: Mutex::default() }
+        let [parent_puts, absorbs] = [false; 2].map(AtomicBool::new);
+        Core { attached, channel, local: Mutex::default(), parent_puts, absorbs }
     }
 
     pub(super) fn local(&self) -> MutexGuard<'_, Local> {
@@ -174,7 +169,7 @@ impl Core {
         let put = C::encode(&item, |bytes| {
             length = bytes.len();
             let filling = self.filled(bytes, 1, patience)?;
-            self.channel.publish(&[filling]).map_err(NoSlot::Stopped)
+            self.publish(&[filling]).map_err(NoSlot::Stopped)
         });
         match put {
             Ok(Ok(())) => Ok(()),
@@ -183,10 +178,21 @@ impl Core {
         }
     }
 
+    fn publish(&self, filled: &[Filling]) -> Result<(), Stop> {
+        if self.attached.is_parent() {
+            self.parent_puts.store(true, Relaxed);
+        }
+        self.channel.publish(filled)?;
+        if self.attached.relief_wanted(&self.channel) {
+            self.attached.call_for_relief(None);
+        }
+        Ok(())
+    }
+
     /// How many items to put into one slot.
     fn bundle_limit(&self) -> u64 {
         let d = self.channel.desc();
-        let taken_by_parent = self.channel.kind() == Kind::Queue && d.worker_gets.load(Relaxed) == 0;
+        let taken_by_parent = self.channel.kind() == Kind::Queue && !self.channel.workers_take();
         let by_time = match d.job_nanos.load(Relaxed) {
             _ if taken_by_parent => 64,
             // Unknown: as if they were long, or one worker would get them all.
@@ -242,19 +248,19 @@ impl Core {
                 // A single item needs no length before it.
                 let payload = if count == 1 && C::FIXED == 0 { &bytes[PREFIX..] } else { &bytes[..] };
                 let patience = if n == 0 { Patience::FOREVER } else { Patience::Now };
-                match self.filled(payload, count as u8, patience) {
+                match self.filled(payload, count as u16, patience) {
                     Ok(filling) => {
                         filled[n] = filling;
                         n += 1;
                     }
                     // What is filled goes first; then these wait for their slot.
                     Err(NoSlot::Full) if n > 0 => {
-                        let published = self.channel.publish(&filled[..n]);
+                        let published = self.publish(&filled[..n]);
                         let before: usize = filled[..n].iter().map(|f| usize::from(f.items)).sum();
                         n = 0;
                         let again = published.map_err(NoSlot::Stopped);
                         put += if again.is_ok() { before } else { 0 };
-                        match again.and_then(|()| self.filled(payload, count as u8, Patience::FOREVER)) {
+                        match again.and_then(|()| self.filled(payload, count as u16, Patience::FOREVER)) {
                             Ok(filling) => {
                                 filled[0] = filling;
                                 n = 1;
@@ -269,7 +275,7 @@ impl Core {
                 }
             }
             if n > 0 {
-                match self.channel.publish(&filled[..n]) {
+                match self.publish(&filled[..n]) {
                     Ok(()) => put += filled[..n].iter().map(|f| usize::from(f.items)).sum::<usize>(),
                     // The region has ended, and all that was in it with it.
                     Err(why) => {
@@ -290,8 +296,8 @@ impl Core {
     }
 
     /// A slot, filled.
-    fn filled(&self, payload: &[u8], items: u8, patience: Patience) -> Result<Filling, NoSlot> {
-        let filling = Filling { items, ..self.slot(patience)? };
+    fn filled(&self, payload: &[u8], items: u16, patience: Patience) -> Result<Filling, NoSlot> {
+        let filling = Filling { items, ..self.slot(patience, false)? };
         match self.fill(filling, payload, patience) {
             Ok(()) => Ok(filling),
             Err(e) => {
@@ -302,17 +308,19 @@ impl Core {
     }
 
     pub(super) fn closed(&self) -> bool {
-        self.channel.desc().closed.load(Relaxed) != 0
+        // SeqCst ↔ the store in `close`.
+        self.channel.desc().closed.load(SeqCst) != 0
     }
 
-    /// A free slot, waited for.
-    fn slot(&self, patience: Patience) -> Result<Filling, NoSlot> {
+    /// A free slot, waited for; `closed`: also if the queue is.
+    fn slot(&self, patience: Patience, closed: bool) -> Result<Filling, NoSlot> {
+        self.attached.at_work();
         let d = self.channel.desc();
         let mut stuck = None;
         loop {
             let seen = event::look(&d.free); // before the look for a slot (rule 5)
             self.channel.check().map_err(NoSlot::Stopped)?;
-            if self.closed() {
+            if !closed && self.closed() {
                 return Err(NoSlot::Closed);
             }
             let mut found = None;
@@ -323,7 +331,7 @@ impl Core {
             if let Some(filling) = found {
                 return Ok(filling);
             }
-            self.wait_for_room(&d.free, seen, patience, &mut stuck)?;
+            self.wait_for_room(&d.free, None, seen, patience, &mut stuck)?;
         }
     }
 
@@ -338,33 +346,39 @@ impl Core {
                 Err(NoRoom::Now(seen)) => seen,
             };
             self.channel.check().map_err(NoSlot::Stopped)?;
-            let arena = if self.channel.kind() == Kind::Queue { RESULTS } else { JOBS };
+            let arena = self.channel.payload_arena();
             let room = self.attached.region().arena(arena).room();
-            self.wait_for_room(room, seen, patience, &mut stuck)?;
+            self.wait_for_room(room, Some(arena), seen, patience, &mut stuck)?;
         }
     }
 
-    /// The moment at which a put gives up that may be waiting for itself.
-    fn stuck_at(&self) -> Option<(Deadline, u64)> {
-        (self.local().holding > 0).then(|| (Deadline::after(STUCK), self.progress()))
+    /// The moment at which a put gives up that may be waiting for itself, and how far the queue has come.
+    fn stuck_at(&self) -> Option<Stuck> {
+        (self.local().holding > 0).then(|| Stuck { at: Deadline::after(STUCK), before: self.progress() })
     }
 
-    /// A number that changes whenever the queue moves.
-    fn progress(&self) -> u64 {
+    /// What changes whenever the queue moves: jobs taken, put, ended.
+    fn progress(&self) -> (u32, u64, u64) {
         let d = self.channel.desc();
-        u64::from(d.job_head.load(Relaxed)) << 32 | u64::from(d.free.sequence.load(Relaxed))
+        (d.job_head.load(Relaxed), d.ticket.load(Relaxed), d.pending.load(Relaxed))
     }
 
+    /// Waits at `place`: for a free slot, or for room in `arena`.
     fn wait_for_room(
         &self,
-        place: &crate::layout::EventWords,
+        place: &EventWords,
+        arena: Option<usize>,
         seen: event::Seen,
         patience: Patience,
-        stuck: &mut Option<(Deadline, u64)>,
+        stuck: &mut Option<Stuck>,
     ) -> Result<(), NoSlot> {
+        // What is finished is as good as free.
+        let help = || match arena {
+            None => self.channel.help(),
+            Some(arena) => self.attached.help_all(arena),
+        };
         let Patience::Until(deadline) = patience else {
-            // What is finished is as good as free.
-            return if self.channel.help() { Ok(()) } else { Err(NoSlot::Full) };
+            return if help() { Ok(()) } else { Err(NoSlot::Full) };
         };
         self.deliver_finished().map_err(NoSlot::Stopped)?;
         if stuck.is_none() {
@@ -374,25 +388,32 @@ impl Core {
         if self.attached.relieve(except).map_err(|_| NoSlot::ResultsFull(self.attached.limit))? {
             return Ok(());
         }
-        let until = match (*stuck, deadline) {
-            (Some((at, _)), Some(d)) => Some(at.min(d)),
-            (Some((at, _)), None) => Some(at),
+        let until = match (stuck.as_ref(), deadline) {
+            (Some(s), Some(d)) => Some(s.at.min(d)),
+            (Some(s), None) => Some(s.at),
             (None, d) => d,
         };
+        let mut full = false;
         let waited = event::wait(self.attached.region(), place, seen, until, || {
-            self.attached.call_for_relief();
-            self.channel.help() || self.attached.relieve(except).is_ok_and(|moved| moved)
+            help() || {
+                self.attached.call_for_relief(arena.is_none().then_some(place));
+                let relieved = self.attached.relieve(except);
+                full = relieved.is_err();
+                relieved.unwrap_or(true)
+            }
         });
-        if waited == Wait::TimedOut {
-            if deadline.is_some_and(Deadline::passed) {
-                return Err(NoSlot::TimedOut);
+        if full {
+            return Err(NoSlot::ResultsFull(self.attached.limit));
+        }
+        if waited == Wait::TimedOut && deadline.is_some_and(Deadline::passed) {
+            return Err(NoSlot::TimedOut);
+        }
+        // Also after a wake-up: there may be many for nothing.
+        if let Some(s) = stuck.as_ref().filter(|s| s.at.passed()) {
+            if self.progress() == s.before {
+                return Err(NoSlot::Full);
             }
-            if let Some((_, before)) = *stuck {
-                if self.progress() == before {
-                    return Err(NoSlot::Full);
-                }
-                *stuck = self.stuck_at();
-            }
+            *stuck = self.stuck_at();
         }
         Ok(())
     }
@@ -541,8 +562,8 @@ impl Core {
             && self.counted()
         {
             // Before the bytes are looked at: should decoding kill us, these are what did it.
-            let last = usize::from(open.next).saturating_add(most).min(usize::from(open.items));
-            self.channel.begin_items(slot, last as u8);
+            let left = (open.next..open.items).filter(|&k| open.left >> k & 1 == 1);
+            self.channel.begin_items(slot, left.take(most).last().map_or(open.next, |k| k + 1));
         }
         let (mut mask, mut got, mut failed) = (0u64, 0, 0u64);
         while got < most && open.next < open.items {
@@ -585,14 +606,16 @@ impl Core {
         };
         let part = Part { slot, word, mask, items: open.items };
         if self.channel.kind() == Kind::Queue {
+            if more {
+                local.open = Some(open);
+            }
             self.complete(local, &part);
             return Part::NONE;
-        } else {
-            self.channel.begin_items(slot, open.next);
-            if failed != 0 {
-                local.holding += failed.count_ones() as usize;
-                self.complete(local, &Part { mask: failed, ..part });
-            }
+        }
+        self.channel.begin_items(slot, open.next);
+        if failed != 0 {
+            local.holding += failed.count_ones() as usize;
+            self.complete(local, &Part { mask: failed, ..part });
         }
         if alone {
             // What is left goes back as soon as this one is done.
@@ -671,15 +694,26 @@ impl Core {
     /// Something to hand out, waited for; with what this process knows, locked.
     fn next(&self, patience: Patience) -> Result<(MutexGuard<'_, Local>, Next), GetError> {
         let d = self.channel.desc();
-        if self.channel.kind() == Kind::Queue && !self.attached.is_parent() && d.worker_gets.load(Relaxed) == 0 {
-            d.worker_gets.store(1, Relaxed);
+        let first = self.channel.kind() == Kind::Queue && !self.attached.is_parent() && !self.channel.workers_take();
+        if first && self.channel.worker_takes() {
+            self.attached.region().ring_bell();
         }
+        self.attached.at_work();
         loop {
+            // Before the look for items: what was put before the end is then found.
+            let closed = self.closed();
+            let mut outside = false;
             let seen = {
                 let mut local = self.local();
                 loop {
                     if let Some(next) = self.at_hand(&mut local) {
                         return Ok((local, next));
+                    }
+                    if !self.attached.is_parent() && self.channel.older_outside() {
+                        // The parent puts older ones back first. It has been told, and is told again in case it could not.
+                        self.attached.region().ring_bell();
+                        outside = true;
+                        break event::look(&d.jobs);
                     }
                     if let Popped::Empty(seen) = self.refill(&mut local)? {
                         break seen;
@@ -687,18 +721,21 @@ impl Core {
                 }
             };
             self.channel.check()?;
-            if self.channel.offer_again()? > 0 {
+            if !outside && self.channel.offer_again()? > 0 {
                 continue;
             }
-            if self.closed() {
+            outside |= !self.attached.is_parent() && self.channel.outside();
+            if closed && !outside {
                 return Err(GetError::Closed);
             }
             let Patience::Until(deadline) = patience else { return Err(GetError::Empty) };
-            let relieved = self.attached.relieve(Some(self.channel.index()));
-            if relieved.is_ok_and(|moved| moved) {
+            let relieved = || self.attached.relieve(Some(self.channel.index())).is_ok_and(|moved| moved);
+            if relieved() {
                 continue;
             }
-            let waited = event::wait(self.attached.region(), &d.jobs, seen, deadline, || self.closed());
+            let look_again = outside.then(|| Deadline::after(Duration::from_millis(50)));
+            let until = deadline.into_iter().chain(look_again).min();
+            let waited = event::wait(self.attached.region(), &d.jobs, seen, until, || self.closed() && !outside || relieved());
             if waited == Wait::TimedOut && deadline.is_some_and(Deadline::passed) {
                 return Err(GetError::TimedOut);
             }
@@ -713,6 +750,9 @@ impl Core {
         }
         if let Some(items) = local.spill.pop_into(&mut local.payload) {
             self.attached.release_held(local.payload.len());
+            if local.spill.len() == 0 {
+                self.channel.none_outside();
+            }
             local.open = Some(Open { from: None, items, left: all_of(items), next: 0, at: 0 });
             return Some(Next::Bundle);
         }
@@ -796,6 +836,21 @@ impl Core {
     pub(super) fn absorb(&self) -> bool {
         let Ok(mut local) = self.local.try_lock() else { return false };
         let local = &mut *local;
+        if !self.channel.hold_outside() {
+            if local.spill.len() == 0 {
+                self.channel.none_outside();
+            }
+            return false;
+        }
+        self.absorbs.store(true, Relaxed);
+        let moved = self.drain_into_spill(local);
+        if local.spill.len() == 0 {
+            self.channel.none_outside();
+        }
+        moved
+    }
+
+    fn drain_into_spill(&self, local: &mut Local) -> bool {
         let mut moved = false;
         loop {
             while let Some(entry) = local.popped.pop_front() {
@@ -815,6 +870,39 @@ impl Core {
             }
             if !matches!(self.refill(local), Ok(Popped::Some(_))) {
                 return moved;
+            }
+        }
+    }
+
+    /// In the parent: puts items that were moved into private memory back where workers look for them.
+    pub(super) fn hand_back(&self) {
+        // What is in the ring goes behind them.
+        self.drain_into_spill(&mut self.local());
+        self.channel.none_older_outside();
+        event::notify_all(&self.channel.desc().jobs);
+        let mut payload = vec![];
+        loop {
+            let items = {
+                let mut local = self.local();
+                match local.spill.pop_into(&mut payload) {
+                    Some(items) => items,
+                    None => {
+                        self.channel.none_outside();
+                        // Whoever has found it closed and waits for this.
+                        event::notify_all(&self.channel.desc().jobs);
+                        return;
+                    }
+                }
+            };
+            self.attached.release_held(payload.len());
+            let put = self.slot(Patience::FOREVER, true).and_then(|slot| {
+                let filling = Filling { items: items.into(), ..slot };
+                self.fill(filling, &payload, Patience::FOREVER)?;
+                self.channel.publish(&[filling]).map_err(NoSlot::Stopped)
+            });
+            if put.is_err() {
+                // The region has ended, and all that was in it with it.
+                return;
             }
         }
     }

@@ -224,6 +224,7 @@ impl<T, C: Codec<T>> JoinableQueue<T, C> {
     }
 
     fn join_until(&self, deadline: Option<Deadline>) -> Result<(), JoinError> {
+        self.core.attached.at_work();
         let d = self.core.channel.desc();
         loop {
             let seen = event::look(&d.done);
@@ -266,7 +267,7 @@ impl<T, C: Codec<T>> JoinableQueue<T, C> {
             let word = channel.word(slot);
             match word.state() {
                 Some(State::Ready) => unfinished.waiting += u64::from(channel.left(slot).count_ones()),
-                Some(State::Running | State::Condemned) => {
+                Some(State::Running) => {
                     let pid = channel.region().participant(word.owner()).map_or(0, |p| p.pid.load(Relaxed));
                     let in_hand = if channel.items(slot) == 1 { 1 } else { channel.in_hand(slot) };
                     unfinished.waiting += u64::from((channel.left(slot) & !in_hand).count_ones());

@@ -19,7 +19,7 @@ mod joinable;
 mod plain;
 mod spill;
 
-pub(crate) use attached::{Attached, Handle};
+pub(crate) use attached::{Attached, Handle, arrive, pass};
 pub use error::{GetError, Holding, JoinError, PutError, PutManyError, Unfinished};
 pub use joinable::{Job, Jobs, JoinableQueue, PodJoinableQueue};
 pub use plain::{PodQueue, Queue};

@@ -1,4 +1,5 @@
-//! Where the parent keeps items that it moved out of the region while it waited for something else (design.md, D8).
+//! Where the parent keeps items that it moved out of the region while it waited for something else (DESIGN.md, "Full rings never
+//! stop the parent").
 
 use crate::ring::Payload;
 use std::collections::VecDeque;

@@ -9,12 +9,13 @@
 use super::region::round_up;
 use crate::layout::{self, Block, EventWords};
 use crate::lock::FutexLock;
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use crate::sys::atomic::AtomicU64;
+use std::sync::atomic::Ordering::Relaxed;
 
 /// At most so many units; a larger arena has larger units.
-const MAX_UNITS: usize = 16_384;
+pub const MAX_UNITS: usize = 16_384;
 /// The smallest unit, in bytes.
-const MIN_UNIT: usize = 256;
+pub const MIN_UNIT: usize = 256;
 
 /// What a block belongs to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -110,6 +111,16 @@ impl Arena {
         }
     }
 
+    /// Where bits, table and units start and how many bytes each has, in a region that starts at `base`.
+    pub(super) fn places(&self, base: *mut u8) -> [(usize, usize); 3] {
+        let from = |place: *const u8| place as usize - base as usize;
+        [
+            (from(self.bits.cast()), self.units.div_ceil(64) * 8),
+            (from(self.table.cast()), self.units * size_of::<Block>()),
+            (from(self.data), self.capacity()),
+        ]
+    }
+
     fn desc(&self) -> &layout::Arena {
         // SAFETY: `open`'s promise.
         unsafe { &*self.desc }
@@ -128,6 +139,12 @@ impl Arena {
     /// The lock that all of this needs.
     pub fn lock(&self) -> &FutexLock {
         FutexLock::of(&self.desc().lock)
+    }
+
+    /// Starts its counters somewhere else than at 0.
+    pub(super) fn count_from(&self, from: u32) {
+        self.desc().lock.acquisitions.store(from, Relaxed);
+        self.desc().room.sequence.store(from, Relaxed);
     }
 
     /// Where those sleep who wait for room.
@@ -173,13 +190,14 @@ impl Arena {
         None
     }
 
-    /// Takes a block for `bytes` bytes, with the lock held; the number of its first unit plus 1.
-    pub fn allocate(&self, bytes: usize, tag: Tag) -> Option<u32> {
+    /// Takes a block for `bytes` bytes, with the lock held; the number of its first unit plus 1. `item` is noted with the tag.
+    pub fn allocate(&self, bytes: usize, tag: Tag, item: u32) -> Option<u32> {
         let count = bytes.div_ceil(self.unit).max(1);
         let hint = self.desc().hint.load(Relaxed) as usize % self.units;
         let first = self.find(count, hint, self.units).or_else(|| self.find(count, 0, hint))?;
         self.mark(first, count, true);
         self.table()[first].length.store(count as u32, Relaxed);
+        self.table()[first].item.store(item, Relaxed);
         self.table()[first].tag.store(tag.0, Relaxed);
         self.desc().hint.store(((first + count) % self.units) as u32, Relaxed);
         Some(first as u32 + 1)
@@ -199,7 +217,7 @@ impl Arena {
     }
 
     /// Frees every block of which `keep` does not know, with the lock held: recovery.
-    pub fn sweep(&self, mut keep: impl FnMut(Tag) -> bool) {
+    pub fn sweep(&self, mut keep: impl FnMut(Tag, u32) -> bool) {
         let mut live = vec![];
         for (first, entry) in self.table().iter().enumerate() {
             let tag = Tag(entry.tag.load(Relaxed));
@@ -208,7 +226,7 @@ impl Arena {
             }
             // A death inside `allocate` may have left a tag without its bits or bits without a tag; the latter are cleared below.
             let count = entry.length.load(Relaxed) as usize;
-            if count == 0 || first + count > self.units || !keep(tag) {
+            if count == 0 || first + count > self.units || !keep(tag, entry.item.load(Relaxed)) {
                 entry.tag.store(0, Relaxed);
             } else {
                 live.push((first, count));
@@ -276,7 +294,7 @@ mod tests {
         for round in 0..20_000u32 {
             let tag = Tag::new(1, round % 1000, round);
             let bytes = 1 + random(9000);
-            match a.allocate(bytes, tag) {
+            match a.allocate(bytes, tag, 0) {
                 Some(block) => {
                     let here = (block as usize - 1) * a.unit..(block as usize - 1) * a.unit + bytes;
                     for &(other, len, _) in &live {
@@ -296,7 +314,7 @@ mod tests {
             assert!(a.free(block, tag));
         }
         assert_eq!(a.used(), 0);
-        let all = a.allocate(a.capacity(), Tag::new(0, 0, 0)).expect("one block may have all the room");
+        let all = a.allocate(a.capacity(), Tag::new(0, 0, 0), 0).expect("one block may have all the room");
         assert!(a.place(all, a.capacity()).is_some());
         assert!(a.place(all, a.capacity() + 1).is_none());
         assert!(!h.memory.is_empty());
@@ -307,10 +325,10 @@ mod tests {
         let h = heap(64 * 1024);
         let a = &h.arena;
         let keep = Tag::new(3, 5, 9);
-        let (_, kept) = (a.allocate(5000, Tag::new(3, 4, 9)).unwrap(), a.allocate(5000, keep).unwrap());
+        let (_, kept) = (a.allocate(5000, Tag::new(3, 4, 9), 0).unwrap(), a.allocate(5000, keep, 0).unwrap());
         // A death in the middle of `allocate`: bits without a tag.
         a.mark(200, 10, true);
-        a.sweep(|t| t == keep);
+        a.sweep(|t, _| t == keep);
         assert_eq!(a.used(), 5000usize.div_ceil(a.unit));
         assert!(a.free(kept, keep));
         assert_eq!(a.used(), 0);

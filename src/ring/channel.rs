@@ -7,11 +7,13 @@ use super::event;
 use super::free::FreeBits;
 use super::index_ring::{Corrupt, Entry, IndexRing};
 use super::region::{Condition, Region, round_up};
-use crate::layout::{self, SlotHead, SlotWord, State};
+use crate::layout::{self, SlotHead, SlotWord, State, presence};
 use crate::lock::{FutexLock, RawLock};
+use crate::sys::atomic::AtomicU64;
+use crate::sys::pidfd::Exit;
 use std::collections::VecDeque;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering::*};
+use std::sync::atomic::Ordering::*;
 
 /// What kind of queue a channel is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -31,9 +33,9 @@ pub enum Stop {
     /// The parent has shut the region down.
     #[error("the region has been shut down")]
     Shutdown,
-    /// Workers die as soon as they start.
-    #[error("no worker can live: they die as soon as they start")]
-    NoWorkers,
+    /// Workers die as soon as they start. In the parent: how the last one ended.
+    #[error("no worker can live: they die as soon as they start{}", .0.map(|exit| format!("; the last one ended with {}", exit.explained())).unwrap_or_default())]
+    NoWorkers(Option<Exit>),
     /// Its contents contradict each other.
     #[error("the region's contents contradict each other: something has written over it")]
     Corrupt,
@@ -54,7 +56,7 @@ pub struct ChannelPlan {
     pub attempts: u32,
     /// A hash of codec and payload type.
     pub type_hash: u64,
-    /// Where positions, generations and sequences start: tests start them near their maximum.
+    /// Where positions, generations, sequences and acquisitions start: tests start them near their maximum.
     pub counters_from: u32,
 }
 
@@ -66,6 +68,11 @@ pub enum Popped {
     /// None; the event's sequence as it was then, under the lock (protocol, rule 1).
     Empty(event::Seen),
 }
+
+/// Bits of `layout::Channel::worker_gets`.
+const WORKERS_TAKE: u32 = 1;
+const OUTSIDE: u32 = 2;
+const OLDER_OUTSIDE: u32 = 4;
 
 /// At most so many entries are popped at once when the number is left to the channel.
 pub const MAX_BATCH: u32 = 64;
@@ -83,6 +90,7 @@ pub struct Channel {
     pub(super) payload_size: usize,
     pub(super) result_offset: usize,
     pub(super) result_size: usize,
+    attempts: u32,
     pub(super) slots_at: *mut u8,
     job_entries: *const AtomicU64,
     result_entries: *const AtomicU64,
@@ -141,7 +149,7 @@ pub(super) fn stop(region: &Region) -> Option<Stop> {
     match region.condition() {
         Condition::Open => None,
         Condition::Shutdown => Some(Stop::Shutdown),
-        Condition::NoWorkers => Some(Stop::NoWorkers),
+        Condition::NoWorkers => Some(Stop::NoWorkers(region.last_end())),
         Condition::Corrupt => Some(Stop::Corrupt),
     }
 }
@@ -202,8 +210,11 @@ impl Channel {
         for position in [&desc.job_head, &desc.job_tail, &desc.result_head, &desc.result_tail] {
             position.store(from, Relaxed);
         }
-        for event in [&desc.jobs, &desc.done, &desc.free] {
+        for event in [&desc.jobs, &desc.done, &desc.free, &desc.assist] {
             event.sequence.store(from, Relaxed);
+        }
+        for lock in [&desc.job_lock, &desc.result_lock] {
+            lock.acquisitions.store(from, Relaxed);
         }
         desc.ticket.store(u64::from(from) << 32 | u64::from(from), Relaxed);
         let Some(channel) = Self::open(region, index) else { return Err(fail(Some(total))) };
@@ -272,6 +283,7 @@ impl Channel {
             payload_size,
             result_offset,
             result_size,
+            attempts: desc.attempts.load(Relaxed).max(1),
             ring_size,
         })
     }
@@ -345,6 +357,44 @@ impl Channel {
         self.corrupt()
     }
 
+    /// Whether some worker takes items from this Queue.
+    #[inline]
+    pub fn workers_take(&self) -> bool {
+        self.desc().worker_gets.load(Relaxed) & WORKERS_TAKE != 0
+    }
+
+    /// Notes that a worker takes from this Queue; whether the parent has moved items out of it, which it must put back then.
+    pub fn worker_takes(&self) -> bool {
+        // SeqCst ↔ `hold_outside`: either the parent sees that, or we see that it has moved items.
+        self.desc().worker_gets.fetch_or(WORKERS_TAKE, SeqCst) & OUTSIDE != 0
+    }
+
+    /// Before the parent moves items of this Queue out of the region: whether it may, because no worker takes from it.
+    pub fn hold_outside(&self) -> bool {
+        let hold = |bits| (bits & WORKERS_TAKE == 0).then_some(bits | OUTSIDE | OLDER_OUTSIDE);
+        self.desc().worker_gets.fetch_update(SeqCst, SeqCst, hold).is_ok()
+    }
+
+    /// After the last of them has been taken or put back.
+    pub fn none_outside(&self) {
+        self.desc().worker_gets.fetch_and(!(OUTSIDE | OLDER_OUTSIDE), SeqCst);
+    }
+
+    /// What is in the ring is no longer newer than what is outside.
+    pub fn none_older_outside(&self) {
+        self.desc().worker_gets.fetch_and(!OLDER_OUTSIDE, SeqCst);
+    }
+
+    /// Whether the parent may have items of this Queue outside the region.
+    pub fn outside(&self) -> bool {
+        self.desc().worker_gets.load(SeqCst) & OUTSIDE != 0
+    }
+
+    /// Whether they are older than those in the ring, so that workers must wait for them.
+    pub fn older_outside(&self) -> bool {
+        self.desc().worker_gets.load(SeqCst) & OLDER_OUTSIDE != 0
+    }
+
     /// Whether operations go on.
     pub fn check(&self) -> Result<(), Stop> {
         stop(&self.region).map_or(Ok(()), Err)
@@ -353,7 +403,7 @@ impl Channel {
     /// Moves all sequences and wakes all sleepers, also those at locks: after a death or a change of condition.
     pub fn wake_everybody(&self) {
         let d = self.desc();
-        for event in [&d.jobs, &d.done, &d.free] {
+        for event in [&d.jobs, &d.done, &d.free, &d.assist] {
             event::notify_all(event);
         }
         for lock in [self.job_lock(), self.result_lock()] {
@@ -375,14 +425,15 @@ impl Channel {
                 return Err(self.corrupt());
             }
             let first = d.ticket.load(Relaxed);
+            // Before the first READY ↔ the scan after a death in the middle: no ticket of a job that it finds is given out again.
+            d.ticket.store(first.wrapping_add(filled.iter().map(|f| u64::from(f.items)).sum()), Relaxed);
             let mut items = 0;
             for f in filled {
                 let head = self.head(f.slot);
                 head.ticket.store(first.wrapping_add(items), Relaxed);
                 head.word.store(f.word.to(State::Ready, 0).0, Release); // R1: payload before READY ↔ A1 in `start`
-                items += u64::from(f.items);
+                items += if self.kind == Kind::Pool { 1 } else { u64::from(f.items) };
             }
-            d.ticket.store(first.wrapping_add(items), Relaxed);
             self.count(|pending| pending.wrapping_add(items));
         }
         event::notify(&d.jobs, filled.len() as u32); // rule 2
@@ -406,7 +457,7 @@ impl Channel {
             let popped = ring.depth().and_then(|depth| {
                 // Where only one process takes, nobody else goes short.
                 let workers = match self.kind {
-                    Kind::Queue if d.worker_gets.load(Relaxed) == 0 => 1,
+                    Kind::Queue if !self.workers_take() => 1,
                     _ => d_workers(&self.region),
                 };
                 let takers = if workers == 1 { 1 } else { 2 * workers };
@@ -442,7 +493,11 @@ impl Channel {
     /// If the region has ended.
     pub fn offer_again(&self) -> Result<u32, Stop> {
         let me = self.region.me().id();
-        if !self.region.participants().any(|(id, p)| id != me && p.holding.load(Relaxed) > 0 && p.state.load(Relaxed) == 2) {
+        if !self
+            .region
+            .participants()
+            .any(|(id, p)| id != me && p.holding.load(Relaxed) > 0 && p.state.load(Relaxed) == presence::ATTACHED)
+        {
             return Ok(0);
         }
         // Looked up without the lock and pushed under it, if the ring is still empty: stale entries do no harm, a start is a CAS.
@@ -493,7 +548,12 @@ impl Channel {
     /// # Errors
     /// If the region has ended.
     pub fn put_back(&self, slot: u32, running: SlotWord, charge: bool) -> Result<Option<SlotWord>, Stop> {
-        let Some(ready) = self.returned(slot, running, charge, &mut 0) else { return Ok(self.finish(slot, running)) };
+        let ready = self.returned(slot, running, charge, &mut 0);
+        if charge {
+            // It cost an attempt: should we die of it, we did not die at once.
+            self.count_jobs(1);
+        }
+        let Some(ready) = ready else { return Ok(self.finish(slot, running)) };
         let pushed = {
             let _section = Section::enter(&self.region, self.job_lock())?;
             self.head(slot).word.store(ready.0, Release); // R1 ↔ A1 in `start`
@@ -545,8 +605,9 @@ impl Channel {
         (self.left(slot) != 0).then_some(word)
     }
 
-    fn attempts(&self) -> u32 {
-        self.desc().attempts.load(Relaxed).max(1)
+    /// How many workers a job may cost: as it was when the channel was opened.
+    pub(super) fn attempts(&self) -> u32 {
+        self.attempts
     }
 
     /// Gives slots of a queue whose items are done their end: FINISHED (or RUNNING, by its owner) → FREE with the count, under the job
@@ -617,27 +678,23 @@ impl Channel {
         if pushed.is_err() {
             return Err(self.corrupt());
         }
-        self.count_jobs(wins);
         if wins > 0 {
             event::notify(&d.done, wins as u32);
         }
         Ok(())
     }
 
-    /// Pops up to `most` outcomes from the result ring.
+    /// Pops up to `most` entries from the result ring; how many, and the event's sequence as it was then if the ring is empty now (rule 1).
     ///
     /// # Errors
     /// If the region has ended in a way that leaves nothing to read.
-    pub fn pop_results(&self, most: u32, into: &mut Vec<Entry>) -> Result<Popped, Stop> {
-        let _section = Section::enter(&self.region, self.result_lock())?;
-        match self.result_ring().pop(most, |entry| into.push(entry)) {
-            Ok(0) => Ok(Popped::Empty(event::look(&self.desc().done))),
-            Ok(n) => Ok(Popped::Some(n)),
-            Err(Corrupt) => {
-                drop(_section);
-                Err(self.corrupt())
-            }
-        }
+    pub fn pop_results(&self, most: u32, into: &mut Vec<Entry>) -> Result<(u32, Option<event::Seen>), Stop> {
+        let popped = {
+            let _section = Section::enter(&self.region, self.result_lock())?;
+            let popped = self.result_ring().pop(most, |entry| into.push(entry));
+            popped.map(|n| (n, (n < most).then(|| event::look(&self.desc().done))))
+        };
+        popped.map_err(|Corrupt| self.corrupt())
     }
 
     /// Accepted items that are not done; the items of a bundle count until all of it is done.
@@ -646,20 +703,19 @@ impl Channel {
         self.desc().pending.load(Acquire) // A3 ↔ R3
     }
 
-    /// Slots that are FINISHED and not delivered, with their words.
-    pub fn finished(&self) -> Vec<(u32, SlotWord)> {
-        (0..self.slots)
-            .filter_map(|slot| {
-                // SeqCst ↔ the CAS to FINISHED in `finish`: the other half of rule 13.
-                let word = SlotWord(self.head(slot).word.load(SeqCst));
-                word.is(State::Finished).then_some((slot, word))
-            })
-            .collect()
-    }
-
     /// Delivers what others have finished and not delivered, for one who is about to sleep until it is; whether there was any.
     pub fn help(&self) -> bool {
-        let finished = self.finished();
+        self.help_with(0..self.slots)
+    }
+
+    /// The same of these slots only.
+    pub fn help_with(&self, slots: impl Iterator<Item = u32>) -> bool {
+        let finished = |slot| {
+            // SeqCst ↔ the CAS to FINISHED in `finish`: the other half of rule 13.
+            let word = SlotWord(self.head(slot).word.load(SeqCst));
+            word.is(State::Finished).then_some((slot, word))
+        };
+        let finished: Vec<(u32, SlotWord)> = slots.filter_map(finished).collect();
         if finished.is_empty() {
             return false;
         }

@@ -18,6 +18,7 @@ use crate::layout::EventWords;
 use crate::sys::clock::{self, Deadline};
 use crate::sys::futex::{self, Wait};
 use std::sync::atomic::Ordering::*;
+use std::time::Duration;
 
 /// How long a waiter looks again before it sleeps: about what a sleep and a wake-up cost on a virtual machine, so that looking costs at
 /// most twice the better choice.
@@ -26,9 +27,29 @@ const LOOK_NANOS: u64 = 25_000;
 /// With [`WaitPolicy::Spin`], how many looks are taken before the clock is read.
 const LOOKS_PER_CLOCK: u32 = 64;
 
+/// What a sleeper of the parent adds to the number of sleepers beside its one: so workers that need the parent see where it sleeps.
+const PARENT: u32 = 1 << 16;
+
 /// The sequence as it was when the condition was looked at.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Seen(pub u32);
+
+/// How long an operation waits.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Patience {
+    /// Not at all.
+    Now,
+    /// Until a moment, or for ever.
+    Until(Option<Deadline>),
+}
+
+impl Patience {
+    pub(crate) const FOREVER: Patience = Patience::Until(None);
+
+    pub(crate) fn for_(timeout: Duration) -> Self {
+        Patience::Until(Some(Deadline::after(timeout)))
+    }
+}
 
 /// The sequence now. Read it before looking for what is waited for, or under the lock when it is found missing.
 #[inline]
@@ -58,8 +79,14 @@ pub fn notify_all(event: &EventWords) {
     futex::wake_all(&event.sequence);
 }
 
+/// Whether the parent may be asleep here.
+pub fn parent_sleeps(event: &EventWords) -> bool {
+    // SeqCst ↔ S1 of the parent, which then looks whether anybody needs it.
+    event.sleepers.load(SeqCst) >= PARENT
+}
+
 /// Waits until the sequence is no longer `seen`, or the deadline passes. `last_look` is asked after this thread has been counted as a
-/// sleeper: `true` means that there is something to do after all. May return early; the caller looks again.
+/// sleeper, which one that spins is too after a while: `true` means that there is something to do after all. May return early; the caller looks again.
 pub fn wait(
     region: &Region,
     event: &EventWords,
@@ -70,17 +97,16 @@ pub fn wait(
     let moved = || event.sequence.load(Relaxed) != seen.0 || region.condition() != Condition::Open;
     match region.wait_policy() {
         WaitPolicy::Block => {}
-        WaitPolicy::Spin => loop {
-            for _ in 0..LOOKS_PER_CLOCK {
-                if moved() {
-                    return Wait::Woken;
-                }
-                std::hint::spin_loop();
+        WaitPolicy::Spin => {
+            // The clock is read only by those who are not lucky at once.
+            if spin(moved, LOOKS_PER_CLOCK) {
+                return Wait::Woken;
             }
-            if deadline.is_some_and(Deadline::passed) {
-                return Wait::TimedOut;
+            let patience = Deadline(clock::now() + LOOK_NANOS);
+            if spin_until(moved, Some(deadline.map_or(patience, |d| d.min(patience)))) == Wait::Woken {
+                return Wait::Woken;
             }
-        },
+        }
         WaitPolicy::Adaptive => {
             // Each look is followed by a yield: it costs 0.2 µs if nobody else could run, and if somebody could, they do. On two cores
             // with three busy processes this moves two to six times the jobs of sleeping at once, and unlike pausing in a loop it does
@@ -101,19 +127,48 @@ pub fn wait(
             }
         }
     }
-    sleep(region, event, seen, deadline, last_look)
+    sleep(region, event, seen, deadline, region.wait_policy() == WaitPolicy::Spin, last_look)
 }
 
+/// The same without looking again first, whatever the policy: for those whom nobody waits for.
+pub fn wait_asleep(region: &Region, event: &EventWords, seen: Seen, deadline: Option<Deadline>) -> Wait {
+    sleep(region, event, seen, deadline, false, || false)
+}
+
+fn spin(moved: impl Fn() -> bool, looks: u32) -> bool {
+    (0..looks).any(|_| {
+        let moved = moved();
+        if !moved {
+            std::hint::spin_loop();
+        }
+        moved
+    })
+}
+
+fn spin_until(moved: impl Fn() -> bool + Copy, deadline: Option<Deadline>) -> Wait {
+    loop {
+        if spin(moved, LOOKS_PER_CLOCK) {
+            return Wait::Woken;
+        }
+        if deadline.is_some_and(Deadline::passed) {
+            return Wait::TimedOut;
+        }
+    }
+}
+
+/// Who spins counts as a sleeper from here on as well: others must see that somebody waits, and it must take its last look.
 #[cold]
 fn sleep(
     region: &Region,
     event: &EventWords,
     seen: Seen,
     deadline: Option<Deadline>,
+    awake: bool,
     last_look: impl FnOnce() -> bool,
 ) -> Wait {
     let entry = region.own_entry();
-    event.sleepers.fetch_add(1, SeqCst); // S1 ↔ W1, W2
+    let one = if region.me().id() == 1 { 1 + PARENT } else { 1 };
+    event.sleepers.fetch_add(one, SeqCst); // S1 ↔ W1, W2
     // One thread of a process is registered; if another one is, a death of this process leaves the number one too high, which costs
     // needless wake-ups and nothing else.
     let offset = event as *const EventWords as u64 - region.base() as u64;
@@ -121,6 +176,8 @@ fn sleep(
     // S2: SeqCst inside the closure's own loads ↔ W1 of whoever changed what it looks at.
     let result = if last_look() || region.header().condition.load(SeqCst) != 0 {
         Wait::Woken
+    } else if awake {
+        spin_until(|| event.sequence.load(Relaxed) != seen.0 || region.condition() != Condition::Open, deadline)
     } else {
         futex::wait(&event.sequence, seen.0, deadline)
     };
@@ -128,6 +185,32 @@ fn sleep(
         // R ↔ the supervisor reads it after this process's end, which orders it; the release keeps it before the next line for a process that is killed between the two.
         entry.sleeps_on.store(0, Release);
     }
-    event.sleepers.fetch_sub(1, SeqCst);
+    event.sleepers.fetch_sub(one, SeqCst);
     result
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ring::Plan;
+    use crate::sys::mapping::Mapping;
+    use std::time::Duration;
+
+    /// The story: a worker stores FINISHED, sees no sleeper, and goes on with a job of an hour. Who waits for the outcome spins, and so was
+    /// never counted: nobody will ever tell it. It has to look for itself.
+    #[test]
+    fn who_waits_looks_for_itself_under_every_policy() {
+        for wait in [WaitPolicy::Adaptive, WaitPolicy::Spin, WaitPolicy::Block] {
+            let plan = Plan { arena: 4096, participants: 2, channels: 1, wait };
+            let region = Region::create(Mapping::anonymous(crate::layout::MIN_REGION).unwrap(), plan).unwrap();
+            let event = region.arena(0).room();
+            let mut looks = 0;
+            let deadline = Deadline::after(Duration::from_secs(60));
+            let waited = super::wait(&region, event, look(event), Some(deadline), || {
+                looks += 1;
+                true
+            });
+            assert_eq!((waited, looks, event.sleepers.load(SeqCst)), (Wait::Woken, 1, 0), "{wait:?}");
+        }
+    }
 }

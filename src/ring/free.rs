@@ -4,7 +4,8 @@
 //! twice, so recovery may set the bit of every free slot while live producers are between the two steps (the failure behind protocol
 //! rule 19, a list that holds a slot twice or overflows, cannot happen to a set). A bit that died with a producer comes back with the scan.
 
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::*};
+use crate::sys::atomic::{AtomicU32, AtomicU64};
+use std::sync::atomic::Ordering::*;
 
 /// The bits of one channel.
 pub struct FreeBits<'a> {

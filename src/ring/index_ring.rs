@@ -2,7 +2,8 @@
 //!
 //! Positions are 32-bit and run on for ever, modulo 2^32; the number of entries is a power of two, so that they wrap without a seam.
 
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
+use crate::sys::atomic::{AtomicU32, AtomicU64};
+use std::sync::atomic::Ordering::Relaxed;
 
 /// A slot and the generation that it had when the entry was made. It is a hint: the slot word decides.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

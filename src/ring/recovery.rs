@@ -1,17 +1,20 @@
 //! Recovery after a death: take every lock, repair what they protect from the slot words, give the locks back, wake everybody.
 //!
-//! design.md ("Recovery") and protocol rules 3, 7, 8, 21 to 25. The scan is idempotent and safe at any time. Only the supervisor of the
+//! Rules 3, 7, 8 and 21 to 25 of DESIGN.md. The scan is idempotent and safe at any time. Only the supervisor of the
 //! parent comes here, one thread at a time, and it takes no private mutex that another thread keeps while it waits for a lock of the region.
 
 use super::arena::Arena;
 use super::channel::{Channel, Kind, Stop};
 use super::event;
+use super::frame;
 use super::index_ring::Entry;
 use super::region::{Condition, Region};
 use super::slots::{JOBS, RESULTS};
-use crate::layout::{EventWords, SlotWord, State};
+use crate::layout::{EventWords, Progress, SlotWord, State};
 use crate::lock::{FutexLock, Holder, RawLock};
+use std::cmp::Ordering;
 use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering::*;
 use std::time::{Duration, Instant};
 
@@ -29,12 +32,55 @@ pub trait Watch {
     /// Whether the process of participant `id` has certainly ended (waited for, not suspected).
     fn dead(&mut self, id: u16) -> Option<Dead>;
 
-    /// Participant `id` has held a lock without a break for longer than the bound: end it. Never called for participant 1.
-    fn stuck(&mut self, id: u16);
+    /// Participant `id` has held a lock without a break for longer than the bound: end it. `false`: there is no such process. Never called for
+    /// participant 1.
+    fn stuck(&mut self, id: u16) -> bool;
+
+    /// What has been done so far, told before anybody can see it in a channel's pending count: who is woken by a recovery finds it noted.
+    fn repaired(&mut self, _report: &Report) {}
 
     /// Whether the parent's ledger has a job in this slot in this generation. Asked for pools, for accepted jobs without outcome (rule 23).
     fn knows(&mut self, channel: u32, slot: u32, generation: u32) -> bool;
+
+    /// Counts a death in a pool's bundle, in memory of the parent: see [`Deaths::count`].
+    fn death(&mut self, channel: u32, slot: u32, done: u32, in_hand: bool) -> Option<u32>;
+
+    /// Why the parent has condemned the job in hand of this slot.
+    fn condemned(&mut self, channel: u32, slot: u32) -> frame::Kind;
 }
+
+/// How many workers have died one after the other with one bundle of a pool, without one more of its jobs done. Not in the region: a job that writes over the
+/// region before it kills its worker would be run again for ever.
+#[derive(Debug, Default)]
+pub struct Deaths(AtomicU64);
+
+impl Deaths {
+    /// None yet: before the bundle is published.
+    #[inline]
+    pub fn clear(&self) {
+        self.0.store(0, Relaxed);
+    }
+
+    /// One more, of a worker that had done so many jobs of the bundle and had the next one in hand, or not: how many of that kind there have
+    /// been with so many done. `None` if more had been done at an earlier death. Only recovery counts, one thread at a time.
+    pub fn count(&self, done: u32, in_hand: bool) -> Option<u32> {
+        let before = self.0.load(Relaxed);
+        let [then, charged, other] = [before >> 48, before >> 24, before].map(|n| n as u32 & 0xFF_FFFF);
+        let (charged, other) = match done.cmp(&then) {
+            Ordering::Less => return None,
+            Ordering::Equal => (charged, other),
+            Ordering::Greater => (0, 0),
+        };
+        let one_more = |n: u32, of_it: bool| (n + u32::from(of_it)).min(0xFF_FFFF);
+        let (charged, other) = (one_more(charged, in_hand), one_more(other, !in_hand));
+        self.0.store(u64::from(done) << 48 | u64::from(charged) << 24 | u64::from(other), Relaxed);
+        Some(if in_hand { charged } else { other })
+    }
+}
+
+/// So many workers may die one after the other with a bundle of which they have nothing in hand, as chance may have it. If one more does, the job
+/// that would have been next is over: the way in which it kills its workers leaves no trace of it.
+const UNCHARGED: u32 = 100;
 
 /// What a recovery did.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -52,10 +98,13 @@ pub struct Report {
 /// How long one hold of a lock may last before its owner is ended: a hold is tens of nanoseconds, so its owner is stopped.
 pub const HOLD_BOUND: Duration = Duration::from_secs(2);
 
+/// The same for a lock that names the parent, which is never ended: no thread of it is kept from running for so long while this one runs.
+const OWN_BOUND: Duration = Duration::from_secs(5);
+
 /// Locks held for a recovery, given back when it ends, in whatever way.
-struct Held<'a> {
-    locks: Vec<&'a FutexLock>,
-    me: Holder,
+pub(super) struct Held<'a> {
+    pub(super) locks: Vec<&'a FutexLock>,
+    pub(super) me: Holder,
 }
 
 impl Drop for Held<'_> {
@@ -80,21 +129,25 @@ pub fn recover(
     let mut report = Report::default();
     let result = {
         let mut held = Held { locks: vec![], me: region.me() };
+        let mut locks = vec![];
         for channel in channels {
-            acquire(channel.job_lock(), &mut held, dead, watch, &mut report);
+            locks.push(channel.job_lock());
             if channel.kind() == Kind::Pool {
-                acquire(channel.result_lock(), &mut held, dead, watch, &mut report);
+                locks.push(channel.result_lock());
             }
         }
-        for which in [JOBS, RESULTS] {
-            acquire(region.arena(which).lock(), &mut held, dead, watch, &mut report);
-        }
-        let repaired: Result<(), Stop> = channels.iter().try_for_each(|channel| repair(channel, dead, watch, &mut report));
+        locks.extend([JOBS, RESULTS].map(|which| region.arena(which).lock()));
+        let mut put_back = vec![];
+        let repaired = locks
+            .into_iter()
+            .try_for_each(|lock| acquire(lock, &mut held, dead, watch, &mut report))
+            .and_then(|()| channels.iter().try_for_each(|channel| repair(channel, dead, watch, &mut put_back, &mut report)));
         if repaired.is_ok() {
             for which in [JOBS, RESULTS] {
-                sweep(region.arena(which), which, channels);
+                sweep(region.arena(which), which, channels, &put_back);
             }
         }
+        watch.repaired(&report);
         for d in dead.iter() {
             forget(region, channels, d.who);
         }
@@ -104,12 +157,19 @@ pub fn recover(
         region.condemn(Condition::Corrupt);
     }
     // After the release (rule 21): every sequence moves, every sleeper wakes, whether or not the dead one held anything.
-    wake_everybody(region, channels);
+    wake_queues(region, channels);
+    // The objects after that, with a list of dead of their own: who is in `dead` counts as repaired in the channels too.
+    super::objects::repair(region, dead, watch, &mut report);
     result.map(|()| report)
 }
 
 /// Moves every sequence and wakes every sleeper of the region.
 pub fn wake_everybody(region: &Region, channels: &[Arc<Channel>]) {
+    wake_queues(region, channels);
+    super::objects::wake_everybody(region);
+}
+
+fn wake_queues(region: &Region, channels: &[Arc<Channel>]) {
     for channel in channels {
         channel.wake_everybody();
     }
@@ -120,7 +180,16 @@ pub fn wake_everybody(region: &Region, channels: &[Arc<Channel>]) {
 }
 
 /// Takes one lock, from a dead owner if need be. While waiting it asks whether the owner has died (rule 7).
-fn acquire<'a>(lock: &'a FutexLock, held: &mut Held<'a>, dead: &mut Vec<Dead>, watch: &mut dyn Watch, report: &mut Report) {
+///
+/// # Errors
+/// [`Stop::Corrupt`] if the lock names somebody who is none, or the parent for so long that it cannot be true.
+pub(super) fn acquire<'a>(
+    lock: &'a FutexLock,
+    held: &mut Held<'a>,
+    dead: &mut Vec<Dead>,
+    watch: &mut dyn Watch,
+    report: &mut Report,
+) -> Result<(), Stop> {
     let mut since = (lock.observe(), Instant::now());
     let mut looks = 0u32;
     loop {
@@ -138,13 +207,23 @@ fn acquire<'a>(lock: &'a FutexLock, held: &mut Held<'a>, dead: &mut Vec<Dead>, w
                 report.taken_over += 1;
                 break;
             }
-            let now = lock.observe();
-            if now != since.0 {
-                since = (now, Instant::now());
-            } else if since.1.elapsed() > HOLD_BOUND {
-                watch.stuck(owner);
+        }
+        let now = lock.observe();
+        if now != since.0 {
+            since = (now, Instant::now());
+        } else if let Some(owner) = lock.owner() {
+            let (ours, held_for) = (owner == held.me.id(), since.1.elapsed());
+            // The dead hold nothing that could not be taken over above: that word has been in another epoch, or never.
+            let nobody = |watch: &mut dyn Watch| dead.iter().any(|d| d.who.id() == owner) || !watch.stuck(owner);
+            if ours && held_for > OWN_BOUND || !ours && held_for > HOLD_BOUND && nobody(watch) {
+                return Err(Stop::Corrupt);
+            }
+            if !ours && held_for > HOLD_BOUND {
                 since.1 = Instant::now();
             }
+        } else if now.0 != 0 && since.1.elapsed() > HOLD_BOUND {
+            // Held by nobody: no holder's word has been there.
+            return Err(Stop::Corrupt);
         }
         looks += 1;
         if looks < 50 {
@@ -154,22 +233,28 @@ fn acquire<'a>(lock: &'a FutexLock, held: &mut Held<'a>, dead: &mut Vec<Dead>, w
         }
     }
     held.locks.push(lock);
+    Ok(())
 }
 
-/// Applies design.md's table to one channel: all of its locks are held.
-fn repair(channel: &Channel, dead: &[Dead], watch: &mut dyn Watch, report: &mut Report) -> Result<(), Stop> {
+/// Applies DESIGN.md's table to one channel: all of its locks are held. Slots of bundles that go back to the ring are noted in `put_back`.
+fn repair(
+    channel: &Channel,
+    dead: &[Dead],
+    watch: &mut dyn Watch,
+    put_back: &mut Vec<(u32, u32)>,
+    report: &mut Report,
+) -> Result<(), Stop> {
     let d = channel.desc();
-    let attempts = d.attempts.load(Relaxed).max(1);
     let mut pending = 0u64;
     for slot in 0..channel.capacity() {
         let head = channel.head(slot);
         let mut word = SlotWord(head.word.load(Acquire)); // A ↔ FINISHED's release: no lock is between
         let Some(state) = word.state() else { return Err(Stop::Corrupt) };
-        let owned = matches!(state, State::Owned | State::Running | State::Condemned | State::Finished);
+        let owned = matches!(state, State::Owned | State::Running | State::Finished);
         if owned != (word.owner() != 0) {
             return Err(Stop::Corrupt);
         }
-        let accepted = matches!(state, State::Ready | State::Running | State::Condemned | State::Finished);
+        let accepted = matches!(state, State::Ready | State::Running | State::Finished);
         if accepted && channel.kind() == Kind::Pool && !watch.knows(channel.index(), slot, word.generation()) {
             // A live worker may just have finished and another thread collected: look once more at the word.
             if SlotWord(head.word.load(Acquire)) == word {
@@ -187,13 +272,9 @@ fn repair(channel: &Channel, dead: &[Dead], watch: &mut dyn Watch, report: &mut 
                     report.delivered += 1;
                     word.freed()
                 }
-                (State::Running, Kind::Pool) if u32::from(word.charged().attempt()) < attempts => {
-                    report.run_again += 1;
-                    word.charged().to(State::Ready, 0)
-                }
                 (_, Kind::Pool) => {
-                    report.given_up += 1;
-                    give_up(channel, slot, word, *death)
+                    put_back.push((channel.index(), slot));
+                    after_death(channel, slot, word, *death, watch, report)?
                 }
                 // An item of a Queue is done when its taker has it; what is left here was in nobody's hands.
                 (_, kind) => match channel.returned(slot, word, kind == Kind::Joinable, &mut report.given_up) {
@@ -206,8 +287,8 @@ fn repair(channel: &Channel, dead: &[Dead], watch: &mut dyn Watch, report: &mut 
             };
             head.word.store(word.0, Release); // as whoever would have written it
         }
-        if word.is(State::Ready) || word.is(State::Running) || word.is(State::Condemned) || word.is(State::Finished) {
-            pending += u64::from(channel.items(slot));
+        if word.is(State::Ready) || word.is(State::Running) || word.is(State::Finished) {
+            pending += if channel.kind() == Kind::Pool { 1 } else { u64::from(channel.items(slot)) };
         }
     }
     let rebuilt = channel.job_ring().replace(channel.ready_by_ticket().into_iter());
@@ -216,27 +297,96 @@ fn repair(channel: &Channel, dead: &[Dead], watch: &mut dyn Watch, report: &mut 
         let done: Vec<Entry> = channel.entries_by_ticket(State::Done);
         channel.result_ring().replace(done.into_iter()).map_err(|_| Stop::Corrupt)?;
     }
+    watch.repaired(report);
     // A worker that is not dead may finish meanwhile, but finishing does not change what counts as pending.
     d.pending.store(pending, Release);
     channel.free_bits().give((0..channel.capacity()).filter(|&s| channel.word(s).is(State::Free)));
     Ok(())
 }
 
-/// The word of a pool's job that has cost as many workers as it may, or was condemned.
-fn give_up(channel: &Channel, slot: u32, word: SlotWord, death: Dead) -> SlotWord {
-    let result = channel.result_head(slot);
-    if !word.is(State::Condemned) {
-        result.kind.store(4, Relaxed);
-        result.detail.store(death.status, Relaxed);
+/// The word with which a pool's bundle goes back to the ring when its worker has died. Jobs that are done keep their outcomes; the one in
+/// hand is charged, and is over if it has cost as many workers as it may or was condemned: the next worker writes that down.
+fn after_death(
+    channel: &Channel,
+    slot: u32,
+    word: SlotWord,
+    death: Dead,
+    watch: &mut dyn Watch,
+    report: &mut Report,
+) -> Result<SlotWord, Stop> {
+    let head = channel.result_head(slot);
+    // By CAS: the parent's other threads cut and condemn at any time, and what they have been told stays true. Why it was condemned was
+    // noted before the word said so; another reason can be noted as soon as the word does not say so any more.
+    let mut before = Progress(head.progress.load(Acquire)); // A ↔ R in `Bundle::advance`
+    let (progress, condemned) = loop {
+        let progress = count_array(channel, slot, before);
+        let why = progress.condemned().then(|| watch.condemned(channel.index(), slot));
+        match head.progress.compare_exchange(before.0, progress.let_go().0, AcqRel, Acquire) {
+            Ok(_) => break (progress, why),
+            Err(now) => before = Progress(now),
+        }
+    };
+    let ready = word.to(State::Ready, 0);
+    let over = |kind: frame::Kind, word: SlotWord| {
+        head.status.store(death.status, Relaxed);
+        head.charged.store(progress.done(), Relaxed);
+        head.ends.store(kind as u32, Relaxed);
+        Ok(word)
+    };
+    if let Some(why) = condemned {
+        return over(why, ready);
     }
-    result.length.store(0, Relaxed);
-    result.block.store(0, Relaxed);
-    word.charged().to(State::Done, 0)
+    let is_over = head.charged.load(Relaxed) == progress.done() && frame::Kind::of(head.ends.load(Relaxed)).is_some();
+    let charge = progress.in_hand() && !is_over;
+    let Some(deaths) = watch.death(channel.index(), slot, progress.done(), charge) else { return Err(Stop::Corrupt) };
+    if !charge {
+        return match deaths {
+            1..=UNCHARGED => Ok(ready),
+            _ if is_over || progress.done() == progress.limit() => Err(Stop::Corrupt),
+            _ => {
+                report.given_up += 1;
+                over(frame::Kind::Died, ready.with_attempt(deaths as u16))
+            }
+        };
+    }
+    let charged = ready.with_attempt(deaths.min(u16::MAX.into()) as u16);
+    if deaths >= channel.attempts() {
+        report.given_up += 1;
+        return over(frame::Kind::Died, charged);
+    }
+    report.run_again += 1;
+    head.ends.store(0, Relaxed);
+    head.charged.store(progress.done(), Relaxed);
+    Ok(charged)
 }
 
-/// Frees the blocks of slots that are free, of another generation, or (results) not running or later.
-fn sweep(arena: &Arena, which: usize, channels: &[Arc<Channel>]) {
-    arena.sweep(|tag| {
+/// A dead worker's progress with those jobs done of an array that it has done within its last step: see `Bundle::begin_step`. Not all are in hand,
+/// but only the next one.
+fn count_array(channel: &Channel, slot: u32, progress: Progress) -> Progress {
+    let head = channel.result_head(slot);
+    let (ran, width) = (u32::from(head.ran.load(Acquire)), u32::from(head.width.load(Relaxed))); // A ↔ R in `step_value`
+    let hand = progress.hand();
+    if hand < 2 {
+        return progress;
+    }
+    let values = ran.min(hand);
+    let in_hand = u32::from(values < hand);
+    if values == 0 {
+        return progress.finish(0, 0, in_hand);
+    }
+    let bytes = frame::ARRAY_HEAD as u32 + values * width;
+    match channel.write_array_head(slot, progress.length(), bytes, frame::array(width as u8, values as u16)) {
+        Ok(()) => progress.finish(values, bytes, in_hand),
+        // Stored already: everything ends.
+        Err(_) => progress,
+    }
+}
+
+/// Frees the blocks of slots that are free or of another generation; and of a pool's outcomes those that no progress counts, if nobody
+/// runs the bundle. Such a block died with its worker between the allocation and the count: the next worker makes that outcome again, and may
+/// need the room. Nobody allocates meanwhile, since the arena's lock is held: so who has started such a bundle already has no block of it yet.
+fn sweep(arena: &Arena, which: usize, channels: &[Arc<Channel>], put_back: &[(u32, u32)]) {
+    arena.sweep(|tag, item| {
         let (index, slot, _) = tag.parts();
         let Some(channel) = channels.iter().find(|c| c.index() == index) else { return false };
         if slot >= channel.capacity() {
@@ -244,7 +394,11 @@ fn sweep(arena: &Arena, which: usize, channels: &[Arc<Channel>]) {
         }
         let word = channel.word(slot);
         let in_use = match (which, channel.kind()) {
-            (RESULTS, Kind::Pool) => !matches!(word.state(), Some(State::Free | State::Owned | State::Ready)),
+            (RESULTS, Kind::Pool) => match word.state() {
+                Some(State::Running) if !put_back.contains(&(index, slot)) => true,
+                Some(State::Running | State::Ready | State::Finished | State::Done) => item < channel.progress(slot).done(),
+                _ => false,
+            },
             _ => !word.is(State::Free),
         };
         in_use && tag.is_of(word.generation())
@@ -255,6 +409,7 @@ fn sweep(arena: &Arena, which: usize, channels: &[Arc<Channel>]) {
 fn forget(region: &Region, channels: &[Arc<Channel>], who: Holder) {
     let Some(entry) = region.participant(who.id()) else { return };
     entry.holding.store(0, Relaxed);
+    entry.runs_channel.store(0, Relaxed);
     let slept_on = entry.sleeps_on.swap(0, Acquire);
     // Its own count as a sleeper goes with it, exactly once: see ring/event.rs.
     let take_back = |event: &EventWords| {
@@ -264,7 +419,8 @@ fn forget(region: &Region, channels: &[Arc<Channel>], who: Holder) {
     };
     for channel in channels {
         let d = channel.desc();
-        [&d.jobs, &d.done, &d.free].into_iter().for_each(take_back);
+        [&d.jobs, &d.done, &d.free, &d.assist].into_iter().for_each(take_back);
     }
     [JOBS, RESULTS].into_iter().for_each(|which| take_back(region.arena(which).room()));
+    super::objects::sleeping_places(region).for_each(take_back);
 }

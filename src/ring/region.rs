@@ -4,11 +4,14 @@
 //! against the mapping's size, and never read again.
 
 use super::arena::Arena;
-use crate::layout::{self, Header, Participant};
+use super::objects::Object;
+use crate::layout::{self, Header, Participant, presence};
 use crate::lock::Holder;
 use crate::sys::mapping::{MapError, Mapping};
+use crate::sys::pidfd::Exit;
 use crate::sys::poll::EventFd;
 use std::sync::atomic::Ordering::*;
+use std::sync::{Mutex, OnceLock};
 
 /// Why a region cannot be made or attached.
 #[derive(Debug, thiserror::Error)]
@@ -17,7 +20,10 @@ pub enum RegionError {
     #[error(transparent)]
     Map(#[from] MapError),
     /// The sizes asked for leave no room for anything.
-    #[error("a region of {size} bytes is too small: it needs at least {needed}")]
+    #[error(
+        "a region of {size} bytes is too small: it needs at least {needed}; ask for a larger region_size, or for a smaller arena_size or \
+         fewer processes and queues"
+    )]
     TooSmall {
         /// Bytes asked for.
         size: usize,
@@ -25,34 +31,45 @@ pub enum RegionError {
         needed: usize,
     },
     /// The first bytes are not gristmill's.
-    #[error("this is not a gristmill region: it starts with {found:#018x}")]
+    #[error("{place} is not a gristmill region: it starts with {found:#018x}; attach to one that gristmill has made")]
     NotOurs {
+        /// What was attached.
+        place: String,
         /// The first eight bytes.
         found: u64,
     },
     /// Another version wrote it.
     #[error(
-        "the region has layout version {found}, this program reads version {}: build both from the same gristmill",
+        "{place} has layout version {found}, this program reads version {}: build both from the same gristmill",
         layout::VERSION
     )]
     Version {
+        /// What was attached.
+        place: String,
         /// Its version.
         found: u32,
     },
     /// Its maker died or has not come to the end.
-    #[error("the region was never made ready: its maker has not finished, or died while making it")]
-    NotReady,
+    #[error("{place} was never made ready: try again while its maker is at work, or remove it if the maker has died")]
+    NotReady {
+        /// What was attached.
+        place: String,
+    },
     /// It says that it is larger than what there is.
-    #[error("the region is truncated: it says {says} bytes, there are {mapped}")]
+    #[error("{place} is truncated: it says {says} bytes, there are {mapped}; remove it and make it anew")]
     Truncated {
+        /// What was attached.
+        place: String,
         /// Bytes by its header.
         says: u64,
         /// Bytes mapped.
         mapped: usize,
     },
     /// Sizes or places that can't be.
-    #[error("the region's {what} cannot be right: not attached")]
+    #[error("{place} is damaged: its {what} cannot be right; remove it and make it anew")]
     Inconsistent {
+        /// What was attached.
+        place: String,
         /// The field or group of fields.
         what: &'static str,
     },
@@ -93,6 +110,16 @@ impl WaitPolicy {
             _ => WaitPolicy::Adaptive,
         }
     }
+}
+
+/// How a process leaves a region: the values of `layout::Participant::state` for it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u32)]
+pub enum Leaving {
+    /// Its function has returned.
+    Returned = presence::LEAVING,
+    /// It has done as much as one process is to do; another is to take its place.
+    Replace = presence::RETIRING,
 }
 
 /// Sizes of a region to be made.
@@ -139,9 +166,12 @@ impl Places {
         let first = round_up(first, 4096).unwrap_or(first);
         let places = after(first).and_then(|second| Some((second, after(second)?)));
         match places {
-            Some((second, heap)) if heap < size => Ok(Places { participants, channels, arenas, first, second, heap }),
-            Some((_, heap)) => Err(RegionError::TooSmall { size, needed: heap + 4096 }),
-            None => Err(RegionError::TooSmall { size, needed: usize::MAX }),
+            Some((second, heap)) if heap < size && size >= layout::MIN_REGION => {
+                Ok(Places { participants, channels, arenas, first, second, heap })
+            }
+            Some((_, heap)) => Err(RegionError::TooSmall { size, needed: layout::MIN_REGION.max(heap + 4096) }),
+            // Larger than any address space: the payloads alone say how far from it this is.
+            None => Err(RegionError::TooSmall { size, needed: plan.arena.saturating_mul(2) }),
         }
     }
 }
@@ -155,6 +185,10 @@ pub struct Region {
     wait: WaitPolicy,
     id: u64,
     bell: Option<EventFd>,
+    /// In the parent: the synchronization objects, for recovery. Held for a push or a clone only.
+    objects: Mutex<Vec<Object>>,
+    /// How the last worker ended, if workers cannot live; known to the parent only.
+    last_end: OnceLock<Exit>,
 }
 
 /// Rounds up to a multiple of a power of two, unless that overflows.
@@ -211,38 +245,55 @@ impl Region {
         Ok(region)
     }
 
+    /// Starts the counters of a new region, those of its arenas, where tests want them.
+    pub(crate) fn count_from(&self, from: u32) {
+        for arena in &self.arenas {
+            arena.count_from(from);
+        }
+    }
+
     /// Attaches a region that somebody else has made, as participant `me`.
     ///
     /// # Errors
     /// Every one of [`RegionError`] that describes contents.
     pub fn attach(mapping: Mapping, me: Holder) -> Result<Region, RegionError> {
+        let place = || mapping.place().to_string();
         let mapped = mapping.size();
-        if mapped < layout::MIN_REGION {
-            return Err(RegionError::Truncated { says: layout::MIN_REGION as u64, mapped });
+        if mapped < size_of::<Header>() {
+            return Err(RegionError::Truncated { place: place(), says: layout::MIN_REGION as u64, mapped });
         }
-        // SAFETY: the mapping is larger than a header, page-aligned, and lives in `mapping`.
+        // SAFETY: the mapping is at least as large as a header, page-aligned, and lives in `mapping`.
         let header = unsafe { &*(mapping.base() as *const Header) };
         // A ↔ R in `create`: what is behind the mark is written.
         let ready = header.ready.load(Acquire);
         let found = header.magic.load(Relaxed);
         if found != layout::MAGIC {
-            return Err(if found == 0 && ready == 0 { RegionError::NotReady } else { RegionError::NotOurs { found } });
+            let unwritten = found == 0 && ready == 0;
+            return Err(if unwritten {
+                RegionError::NotReady { place: place() }
+            } else {
+                RegionError::NotOurs { place: place(), found }
+            });
         }
         let version = header.version.load(Relaxed);
         if version != layout::VERSION {
-            return Err(RegionError::Version { found: version });
+            return Err(RegionError::Version { place: place(), found: version });
         }
         if ready != layout::READY_MARK {
-            return Err(RegionError::NotReady);
+            return Err(RegionError::NotReady { place: place() });
         }
+        let inconsistent = |what| RegionError::Inconsistent { place: place(), what };
         let says = header.region_size.load(Relaxed);
+        if says < layout::MIN_REGION as u64 {
+            return Err(inconsistent("size"));
+        }
         if says > mapped as u64 {
-            return Err(RegionError::Truncated { says, mapped });
+            return Err(RegionError::Truncated { place: place(), says, mapped });
         }
         let inside = |what, offset: u64, count: u64, each: u64, align: u64| -> Result<usize, RegionError> {
             let end = count.checked_mul(each).and_then(|n| n.checked_add(offset));
             if !offset.is_multiple_of(align) || offset < size_of::<Header>() as u64 || end.is_none_or(|e| e > says) {
-                return Err(RegionError::Inconsistent { what });
+                return Err(inconsistent(what));
             }
             Ok(offset as usize)
         };
@@ -253,15 +304,15 @@ impl Region {
             (header.arena_size.load(Relaxed), size_of::<layout::Arena>()),
         ];
         if sizes.iter().any(|&(found, ours)| found as usize != ours) {
-            return Err(RegionError::Inconsistent { what: "structure sizes" });
+            return Err(inconsistent("structure sizes"));
         }
         let participant_count = header.participants.load(Relaxed);
         let channel_count = header.channels.load(Relaxed);
         if !(2..=layout::MAX_PARTICIPANTS + 1).contains(&participant_count) || u32::from(me.id()) >= participant_count {
-            return Err(RegionError::Inconsistent { what: "number of participants" });
+            return Err(inconsistent("number of participants"));
         }
-        if channel_count > u32::from(u16::MAX) - 1 {
-            return Err(RegionError::Inconsistent { what: "number of channels" });
+        if channel_count > layout::MAX_CHANNELS {
+            return Err(inconsistent("number of channels"));
         }
         let (part, chan, aren) = (size_of::<Participant>(), size_of::<layout::Channel>(), size_of::<layout::Arena>());
         let heap_size = header.heap_size.load(Relaxed);
@@ -284,36 +335,70 @@ impl Region {
             // SAFETY: `inside` has checked that both descriptors lie in the mapping; 64-aligned.
             let desc = unsafe { mapping.base().add(arenas + k * aren) } as *const layout::Arena;
             // SAFETY: as above, and the mapping outlives the arena: both are fields of the region, and no reference leaves it.
-            unsafe { Arena::open(mapping.base(), says as usize, desc) }.ok_or(RegionError::Inconsistent { what: "arena" })
+            unsafe { Arena::open(mapping.base(), says as usize, desc) }.ok_or_else(|| inconsistent("arena"))
         };
+        let opened = [arena(0)?, arena(1)?];
+        // What is written to one place must not change another: a payload over a lock would be waited for for ever.
+        let mut places = vec![
+            (0, size_of::<Header>()),
+            (geometry.participants, participant_count as usize * part),
+            (geometry.channels, channel_count as usize * chan),
+            (arenas, 2 * aren),
+            (geometry.heap, geometry.heap_size),
+        ];
+        places.extend(opened.iter().flat_map(|a| a.places(mapping.base())));
+        places.retain(|&(_, bytes)| bytes > 0);
+        places.sort_unstable();
+        if places.windows(2).any(|p| p[0].0 + p[0].1 > p[1].0) {
+            return Err(inconsistent("places, of which two overlap,"));
+        }
         Ok(Region {
-            arenas: [arena(0)?, arena(1)?],
+            arenas: opened,
             geometry,
             me,
             wait: WaitPolicy::from_word(header.wait_policy.load(Relaxed)),
             id: header.region_id.load(Relaxed),
             bell: None,
+            objects: Mutex::default(),
+            last_end: OnceLock::new(),
             mapping,
         })
     }
 
     /// Notes in our entry that this process is here.
     pub fn enter(&self, pid: u32, epoch: u32) {
+        self.arrive(pid, epoch);
+        self.at_work();
+    }
+
+    /// Notes in our entry that this process has come to its first use of a queue, or has none: who waits for it to start waits no longer.
+    pub fn at_work(&self) {
+        // SeqCst ↔ the parent, which counts itself as a sleeper and then looks whether anybody starts.
+        self.own_entry().state.store(presence::ATTACHED, SeqCst);
+    }
+
+    /// Notes in our entry which process we are; it counts as one that starts until [`at_work`](Self::at_work).
+    pub fn arrive(&self, pid: u32, epoch: u32) {
         let entry = self.own_entry();
         entry.pid.store(pid, Relaxed);
         entry.epoch.store(epoch, Relaxed);
         entry.start_time.store(crate::sys::pidfd::start_time(pid).unwrap_or(0), Relaxed);
+        entry.attached_at.store(crate::sys::clock::now(), Relaxed);
+        for figure in [&entry.jobs, &entry.idle, &entry.lock_wait, &entry.lock_waits] {
+            figure.store(0, Relaxed);
+        }
         entry.holding.store(0, Relaxed);
+        entry.runs_channel.store(0, Relaxed);
         entry.sleeps_on.store(0, Relaxed);
         self.header().participants_used.fetch_max(u32::from(self.me.id()), Relaxed);
         // R: the entry is complete ↔ the supervisor loads the state with acquire.
-        entry.state.store(2, Release);
+        entry.state.store(presence::STARTING, Release);
     }
 
-    /// Notes in our entry that our function has returned: the end that follows is not to be taken for a death.
-    pub fn leave(&self) {
+    /// Notes in our entry that our end follows, and is not to be taken for a death.
+    pub fn leave(&self, how: Leaving) {
         // R ↔ the supervisor reads it after our end.
-        self.own_entry().state.store(4, Release);
+        self.own_entry().state.store(how as u32, Release);
     }
 
     /// The header.
@@ -380,6 +465,16 @@ impl Region {
         self.geometry.heap_size.saturating_sub(self.header().heap_used.load(Relaxed) as usize)
     }
 
+    /// Notes an object that was made here.
+    pub(super) fn add_object(&self, object: Object) {
+        self.objects.lock().unwrap_or_else(|e| e.into_inner()).push(object);
+    }
+
+    /// All objects that were made here.
+    pub(super) fn objects(&self) -> Vec<Object> {
+        self.objects.lock().unwrap_or_else(|e| e.into_inner()).clone()
+    }
+
     /// The arena of jobs' payloads (0) or of results (1).
     #[inline]
     pub fn arena(&self, which: usize) -> &Arena {
@@ -392,10 +487,20 @@ impl Region {
     }
 
     /// Asks the supervisor to look at the locks: this process has waited for one for too long.
-    pub(super) fn ring_bell(&self) {
+    pub(crate) fn ring_bell(&self) {
         if let Some(bell) = &self.bell {
             bell.signal();
         }
+    }
+
+    /// Notes, in this process, how the last worker ended before workers were given up.
+    pub(crate) fn note_last_end(&self, exit: Exit) {
+        let _ = self.last_end.set(exit);
+    }
+
+    /// See [`note_last_end`](Self::note_last_end).
+    pub(super) fn last_end(&self) -> Option<Exit> {
+        self.last_end.get().copied()
     }
 
     /// Who we are in the region.

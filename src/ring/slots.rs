@@ -4,7 +4,8 @@ use super::arena::Tag;
 use super::channel::{Channel, Section};
 use super::event;
 use crate::layout::{ResultHead, SlotHead, SlotWord, State};
-use std::sync::atomic::{AtomicU32, Ordering::*};
+use crate::sys::atomic::{plain_read, plain_write};
+use std::sync::atomic::Ordering::*;
 
 /// Arena of jobs' payloads.
 pub const JOBS: usize = 0;
@@ -18,8 +19,8 @@ pub struct Filling {
     pub slot: u32,
     /// Its word: OWNED by us.
     pub word: SlotWord,
-    /// How many items it will hold: 1 to 64.
-    pub items: u8,
+    /// How many items it will hold: 1 to 64, in a pool up to `MAX_ITEMS`.
+    pub items: u16,
 }
 
 /// The bits of `items` items, 1 to 64.
@@ -48,6 +49,11 @@ pub struct Payload<'a> {
 }
 
 impl<'a> Payload<'a> {
+    /// Bytes of shared memory.
+    pub(super) fn at(place: *const u8, length: usize, _channel: &'a Channel) -> Self {
+        Payload { place, length, held: std::marker::PhantomData }
+    }
+
     /// Private bytes, to be read as if they came from a slot.
     pub fn of(bytes: &'a [u8]) -> Self {
         Payload { place: bytes.as_ptr(), length: bytes.len(), held: std::marker::PhantomData }
@@ -67,6 +73,7 @@ impl<'a> Payload<'a> {
     #[inline]
     pub fn copy_to(&self, to: &mut [u8]) {
         assert!(self.length <= to.len());
+        plain_read(self.place, self.length);
         // SAFETY:
         // - `length` bytes from `place` lie in the mapping, as whoever made this has checked, and the slot keeps them ours;
         // - `to` is private memory of at least as many bytes.
@@ -77,6 +84,7 @@ impl<'a> Payload<'a> {
     #[inline]
     pub fn append_to(&self, to: &mut Vec<u8>) {
         to.reserve(self.length);
+        plain_read(self.place, self.length);
         // SAFETY: as in `copy_to`; the capacity has just been reserved, and the bytes are written before the length says so.
         unsafe {
             std::ptr::copy_nonoverlapping(self.place, to.as_mut_ptr().add(to.len()), self.length);
@@ -117,8 +125,8 @@ impl Channel {
         let _ = (slot, bytes);
     }
 
-    /// The arena that this channel's payloads use.
-    pub(super) fn payload_arena(&self) -> usize {
+    /// The arena that this channel's payloads use: [`JOBS`] or [`RESULTS`].
+    pub fn payload_arena(&self) -> usize {
         if self.kind == super::Kind::Queue { RESULTS } else { JOBS }
     }
 
@@ -130,6 +138,13 @@ impl Channel {
     /// The slot word now.
     pub fn word(&self, slot: u32) -> SlotWord {
         SlotWord(self.head(slot).word.load(Acquire)) // A ↔ whichever release wrote it
+    }
+
+    /// Whether a slot says that this process runs it or has finished it and not delivered it, by a look at each.
+    pub fn names_me(&self) -> bool {
+        let me = self.region.me().id();
+        let mine = |word: SlotWord| word.owner() == me && (word.is(State::Running) || word.is(State::Finished));
+        (0..self.slots).any(|slot| mine(self.word(slot)))
     }
 
     /// How many slots are in a state, by a look at each.
@@ -203,15 +218,17 @@ impl Channel {
             // SAFETY: the slot is OWNED by us, so nobody else reads or writes it; `payload_size` bytes follow the head inside the slot.
             unsafe {
                 let place = self.slots_at.add(f.slot as usize * self.slot_size + size_of::<SlotHead>());
+                plain_write(place, bytes.len());
                 std::ptr::copy_nonoverlapping(bytes.as_ptr(), place, bytes.len());
             }
             head.block.store(0, Relaxed);
         } else {
-            self.write_block(self.payload_arena(), f.slot, f.word, bytes, &head.block)?;
+            let block = self.block_with(self.payload_arena(), f.slot, f.word, 0, bytes, 0)?;
+            head.block.store(block, Relaxed);
         }
         head.length.store(bytes.len() as u32, Relaxed);
         head.items.store(f.items, Relaxed);
-        if f.items > 1 {
+        if f.items > 1 && self.kind != super::Kind::Pool {
             head.done.store(0, Relaxed);
             head.started.store(0, Relaxed);
             head.charged_at.store(0, Relaxed);
@@ -219,24 +236,34 @@ impl Channel {
         Ok(())
     }
 
+    /// A block of an arena with a copy of `bytes` and room for `more`, for an item of the use of a slot that is ours.
     #[cold]
-    fn write_block(&self, which: usize, slot: u32, word: SlotWord, bytes: &[u8], block: &AtomicU32) -> Result<(), NoRoom> {
+    pub(super) fn block_with(
+        &self,
+        which: usize,
+        slot: u32,
+        word: SlotWord,
+        item: u32,
+        bytes: &[u8],
+        more: usize,
+    ) -> Result<u32, NoRoom> {
         let arena = self.region.arena(which);
-        if bytes.len() > arena.capacity() || u32::try_from(bytes.len()).is_err() {
+        let size = bytes.len().saturating_add(more);
+        if size > arena.capacity() || u32::try_from(size).is_err() {
             return Err(NoRoom::Ever(arena.capacity()));
         }
         let seen = event::look(arena.room()); // before the look (rule 5)
         let tag = Tag::new(self.index, slot, word.generation());
         let got = {
             let _section = Section::enter(&self.region, arena.lock()).map_err(NoRoom::Stopped)?;
-            arena.allocate(bytes.len(), tag)
+            arena.allocate(size, tag, item)
         };
         let Some(number) = got else { return Err(NoRoom::Now(seen)) };
-        let place = arena.place(number, bytes.len()).expect("just allocated for as many bytes");
+        let place = arena.place(number, size).expect("just allocated for as many bytes");
+        plain_write(place, bytes.len());
         // SAFETY: the block is ours until the slot is freed; `place` has checked its length.
         unsafe { std::ptr::copy_nonoverlapping(bytes.as_ptr(), place, bytes.len()) };
-        block.store(number, Relaxed);
-        Ok(())
+        Ok(number)
     }
 
     /// Starts the job of a popped entry: CAS READY → RUNNING of the whole word, outside any lock (rule 10). `None`: the entry was stale.
@@ -282,7 +309,7 @@ impl Channel {
     /// How many items a slot of ours holds.
     #[inline]
     pub fn items(&self, slot: u32) -> u8 {
-        self.head(slot).items.load(Relaxed).clamp(1, 64)
+        self.head(slot).items.load(Relaxed).clamp(1, 64) as u8
     }
 
     /// The items of a bundle of ours that are not done, one bit each.
@@ -350,82 +377,5 @@ impl Channel {
         }
         event::notify_all(arena.room());
         blocks.clear();
-    }
-
-    /// Writes the result of a job that we run: `kind` and `detail` as [`ResultHead`] has them.
-    ///
-    /// # Errors
-    /// See [`NoRoom`].
-    pub fn write_result(&self, slot: u32, running: SlotWord, kind: u32, detail: u32, bytes: &[u8]) -> Result<(), NoRoom> {
-        let head = self.result_head(slot);
-        if bytes.len() <= self.result_size {
-            // SAFETY: the slot is RUNNING and ours; `result_size` bytes follow the result's head inside the slot.
-            unsafe {
-                let at = slot as usize * self.slot_size + self.result_offset + size_of::<ResultHead>();
-                std::ptr::copy_nonoverlapping(bytes.as_ptr(), self.slots_at.add(at), bytes.len());
-            }
-            head.block.store(0, Relaxed);
-        } else {
-            self.write_block(RESULTS, slot, running, bytes, &head.block)?;
-        }
-        head.length.store(bytes.len() as u32, Relaxed);
-        head.kind.store(kind, Relaxed);
-        head.detail.store(detail, Relaxed);
-        Ok(())
-    }
-
-    /// The outcome of a DONE slot that nobody else collects: kind, detail, payload.
-    ///
-    /// # Errors
-    /// If its length or block cannot be right.
-    pub fn result(&self, slot: u32) -> Result<(u32, u32, Payload<'_>), super::Stop> {
-        let head = self.result_head(slot);
-        let length = head.length.load(Relaxed) as usize;
-        let block = head.block.load(Relaxed);
-        let place = if block == 0 {
-            let at = slot as usize * self.slot_size + self.result_offset + size_of::<ResultHead>();
-            // SAFETY: inside the slot, as `open` has checked.
-            (length <= self.result_size).then(|| unsafe { self.slots_at.add(at) })
-        } else {
-            self.region.arena(RESULTS).place(block, length)
-        };
-        match place {
-            Some(place) => {
-                let payload = Payload { place, length, held: std::marker::PhantomData };
-                Ok((head.kind.load(Relaxed), head.detail.load(Relaxed), payload))
-            }
-            None => Err(self.corrupt()),
-        }
-    }
-
-    /// Frees DONE slots of a pool whose outcomes have been copied out.
-    pub fn free_done(&self, collected: &[(u32, SlotWord)]) {
-        let blocks: Vec<(u32, u32, u32, SlotWord)> = collected
-            .iter()
-            .filter_map(|&(slot, word)| {
-                let (job, result) = (self.head(slot).block.load(Relaxed), self.result_head(slot).block.load(Relaxed));
-                (job != 0 || result != 0).then_some((slot, job, result, word))
-            })
-            .collect();
-        self.free_bits().give(collected.iter().filter_map(|&(slot, word)| {
-            // R2 ↔ A2. By CAS: only the one collector that has claimed it comes here, but the region is not to be trusted.
-            self.head(slot).word.compare_exchange(word.0, word.freed().0, Release, Relaxed).is_ok().then_some(slot)
-        }));
-        for (which, pick) in [(JOBS, 1), (RESULTS, 2)] {
-            if !blocks.iter().any(|b| if pick == 1 { b.1 != 0 } else { b.2 != 0 }) {
-                continue;
-            }
-            let arena = self.region.arena(which);
-            if let Ok(_section) = Section::enter(&self.region, arena.lock()) {
-                for &(slot, job, result, word) in &blocks {
-                    let block = if pick == 1 { job } else { result };
-                    if block != 0 {
-                        arena.free(block, Tag::new(self.index, slot, word.generation()));
-                    }
-                }
-            }
-            event::notify_all(arena.room());
-        }
-        self.notify_free(collected.len() as u32);
     }
 }

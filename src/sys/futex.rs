@@ -4,7 +4,7 @@
 //! (`FUTEX_WAIT_BITSET`), so that a signal or a spurious wake-up does not prolong a wait.
 
 use super::clock::Deadline;
-use std::sync::atomic::AtomicU32;
+use crate::sys::atomic::AtomicU32;
 
 /// Why [`wait`] returned. Neither says that the word has changed: the caller looks again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -17,6 +17,12 @@ pub enum Wait {
 
 /// Sleeps while `*word == expected`, until woken or until the deadline.
 pub fn wait(word: &AtomicU32, expected: u32, deadline: Option<Deadline>) -> Wait {
+    #[cfg(gristmill_weak)]
+    if let Some(machine) = super::atomic::machine() {
+        // SAFETY: as below; the machine runs one thread at a time.
+        machine.futex_wait(word.as_ptr() as usize, unsafe { word.as_ptr().read() }, expected);
+        return Wait::Woken;
+    }
     let limit = deadline.map(Deadline::timespec);
     // SAFETY:
     // - `word` is a live, aligned 32-bit word;
@@ -41,6 +47,10 @@ pub fn wait(word: &AtomicU32, expected: u32, deadline: Option<Deadline>) -> Wait
 
 /// Wakes at most `count` of those who sleep on `word`; tells how many there were.
 pub fn wake(word: &AtomicU32, count: u32) -> u32 {
+    #[cfg(gristmill_weak)]
+    if let Some(machine) = super::atomic::machine() {
+        return machine.futex_wake(word.as_ptr() as usize, count);
+    }
     // SAFETY: the kernel uses the address as a key only; `word` is live and aligned.
     let r = unsafe { libc::syscall(libc::SYS_futex, word.as_ptr(), libc::FUTEX_WAKE, count.min(i32::MAX as u32)) };
     u32::try_from(r).unwrap_or(0)

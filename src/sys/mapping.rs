@@ -3,7 +3,9 @@
 //! A mapping's pages are reserved when it is made, so that a full machine is an error then and never a fatal signal in the
 //! middle of a run. What the bytes mean is the business of the layers above.
 
+use super::advice::advice;
 use super::memory::{self, Room};
+use std::ffi::CStr;
 use std::fs::{File, OpenOptions, Permissions};
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
@@ -18,7 +20,7 @@ pub const SMALLEST: usize = 4096;
 #[non_exhaustive]
 pub enum MapError {
     /// More than the machine or a limit allows.
-    #[error("no room for a region of {}: {} allows {}; ask for fewer or smaller slots", size(*.wanted), .room.limit, size(.room.bytes))]
+    #[error("no room for a region of {}: {} allows {}; ask for a smaller one", size(*.wanted), .room.limit, size(.room.bytes))]
     TooLarge {
         /// Bytes asked for.
         wanted: u64,
@@ -70,7 +72,7 @@ pub enum MapError {
         why: String,
     },
     /// A system call failed.
-    #[error("cannot {action} {place}: {source}")]
+    #[error("cannot {action} {place}: {source}{}", advice(.source))]
     System {
         /// What was tried.
         action: &'static str,
@@ -92,7 +94,9 @@ fn system(action: &'static str, place: &str) -> impl FnOnce(io::Error) -> MapErr
 /// A region of memory shared with other processes, readable and writable, unmapped when dropped.
 pub struct Mapping {
     memory: Memory,
-    fd: OwnedFd,
+    /// `None` once it has been closed.
+    fd: Option<OwnedFd>,
+    place: String,
 }
 
 enum Memory {
@@ -107,7 +111,7 @@ impl Mapping {
     pub fn anonymous(size: usize) -> Result<Mapping, MapError> {
         const PLACE: &str = "a region in memory";
         check_room(size, true)?;
-        let file = File::from(memfd().map_err(system("create", PLACE))?);
+        let file = File::from(memfd(c"gristmill").map_err(system("create", PLACE))?);
         // Its mode matters to who can reach it through /proc.
         file.set_permissions(Permissions::from_mode(0o600)).map_err(system("protect", PLACE))?;
         reserve(file.as_fd(), size, PLACE)?;
@@ -173,7 +177,7 @@ impl Mapping {
     pub fn named(name: &str, size: usize) -> Result<Mapping, MapError> {
         check_room(size, true)?;
         let (named, fd) = super::named::Named::create(name, size)?;
-        Ok(Mapping { memory: Memory::Named(named), fd })
+        Ok(Mapping { place: named.place(), memory: Memory::Named(named), fd: Some(fd) })
     }
 
     /// Attaches to the region called `name`, which must belong to this user and be closed to all others. Its creator can
@@ -181,7 +185,7 @@ impl Mapping {
     #[cfg(feature = "named")]
     pub fn open_named(name: &str) -> Result<Mapping, MapError> {
         let (named, fd) = super::named::Named::open(name)?;
-        Ok(Mapping { memory: Memory::Named(named), fd })
+        Ok(Mapping { place: named.place(), memory: Memory::Named(named), fd: Some(fd) })
     }
 
     /// Keeps the region out of the children that this process makes by `fork` without executing a program: such a child
@@ -189,6 +193,15 @@ impl Mapping {
     pub fn not_inherited_by_forks(&self) -> io::Result<()> {
         // SAFETY: the range is this mapping, which lives; the advice concerns future children only.
         if unsafe { libc::madvise(self.base().cast(), self.size(), libc::MADV_DONTFORK) } == -1 {
+            return Err(io::Error::last_os_error());
+        }
+        Ok(())
+    }
+
+    /// Keeps the region out of this process's core dumps.
+    pub fn not_in_core_dumps(&self) -> io::Result<()> {
+        // SAFETY: the range is this mapping, which lives; the advice changes nothing in it.
+        if unsafe { libc::madvise(self.base().cast(), self.size(), libc::MADV_DONTDUMP) } == -1 {
             return Err(io::Error::last_os_error());
         }
         Ok(())
@@ -213,9 +226,22 @@ impl Mapping {
         }
     }
 
+    /// What is mapped, for messages: a path, a name or a descriptor.
+    pub fn place(&self) -> &str {
+        &self.place
+    }
+
+    /// Closes the descriptor, in a process that gives it to nobody: a child that it forks would keep the memory as long as it lives.
+    pub fn close_descriptor(&mut self) {
+        self.fd = None;
+    }
+
     /// The descriptor for a worker to inherit and to give to [`Mapping::from_fd`].
+    ///
+    /// # Panics
+    /// After [`close_descriptor`](Self::close_descriptor).
     pub fn fd(&self) -> BorrowedFd<'_> {
-        self.fd.as_fd()
+        self.fd.as_ref().expect("closed only where nobody inherits it").as_fd()
     }
 }
 
@@ -225,17 +251,17 @@ impl Mapping {
 /// The system's.
 pub fn memory_file(contents: &[u8]) -> io::Result<File> {
     use std::io::{Seek, Write};
-    let mut file = File::from(memfd()?);
+    let mut file = File::from(memfd(c"gristmill")?);
     file.write_all(contents)?;
     file.rewind()?;
     Ok(file)
 }
 
-fn memfd() -> io::Result<OwnedFd> {
+pub(super) fn memfd(name: &CStr) -> io::Result<OwnedFd> {
     let create = |extra| {
         let flags = libc::MFD_CLOEXEC | libc::MFD_ALLOW_SEALING | extra;
         // SAFETY: the name is a string that ends with NUL.
-        match unsafe { libc::memfd_create(c"gristmill".as_ptr(), flags) } {
+        match unsafe { libc::memfd_create(name.as_ptr(), flags) } {
             -1 => Err(io::Error::last_os_error()),
             // SAFETY: the descriptor is new and belongs to nobody else.
             fd => Ok(unsafe { OwnedFd::from_raw_fd(fd) }),
@@ -247,7 +273,7 @@ fn memfd() -> io::Result<OwnedFd> {
 
 fn map(fd: OwnedFd, size: usize, place: &str) -> Result<Mapping, MapError> {
     let raw = memmap2::MmapOptions::new().len(size).map_raw(&fd).map_err(system("map", place))?;
-    Ok(Mapping { memory: Memory::Raw(raw), fd })
+    Ok(Mapping { memory: Memory::Raw(raw), fd: Some(fd), place: place.into() })
 }
 
 fn check_room(wanted: usize, in_memory: bool) -> Result<(), MapError> {

@@ -36,10 +36,14 @@ fn resource_limit(which: libc::__rlimit_resource_t) -> Option<u64> {
     (r == 0 && limit.rlim_cur != libc::RLIM_INFINITY).then_some(limit.rlim_cur)
 }
 
+/// What a program needs beside its region: stacks of threads, buffers. A region that took the last of the address space would
+/// leave it to be ended by the first small allocation.
+const SPARE: u64 = 2 << 20;
+
 fn address_space() -> Option<u64> {
     let limit = resource_limit(libc::RLIMIT_AS)?;
     let pages: u64 = fs::read_to_string("/proc/self/statm").ok()?.split_whitespace().next()?.parse().ok()?;
-    Some(limit.saturating_sub(pages * super::page_size() as u64))
+    Some(limit.saturating_sub(pages * super::page_size() as u64 + SPARE))
 }
 
 fn machine_memory() -> Option<u64> {

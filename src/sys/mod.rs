@@ -2,8 +2,13 @@
 //!
 //! All layers above use this one; it uses none of them.
 
+pub(crate) mod advice;
+pub mod array;
+pub mod atomic;
 pub mod clock;
+pub mod fork;
 pub mod futex;
+pub mod harden;
 pub mod limits;
 pub mod mapping;
 pub mod memory;
@@ -12,6 +17,8 @@ mod named;
 pub mod pidfd;
 pub mod poll;
 pub mod spawn;
+pub mod terminal;
+pub mod thread;
 
 /// Bytes of a page of this machine.
 pub fn page_size() -> usize {

@@ -100,6 +100,10 @@ impl Named {
         Ok((Named { shmem, name, creator: None, object: identity(&meta) }, file.into()))
     }
 
+    pub(super) fn place(&self) -> String {
+        place(&self.name)
+    }
+
     pub(super) fn base(&self) -> *mut u8 {
         self.shmem.as_ptr()
     }
@@ -113,7 +117,13 @@ impl Drop for Named {
     fn drop(&mut self) {
         // A forked child has a copy of this value, and its drop must leave the name alone; so must ours, if somebody has
         // removed the name and used it again.
-        let still = open(&self.name).and_then(|f| f.metadata()).is_ok_and(|m| identity(&m) == self.object);
+        let there = match open(&self.name).and_then(|f| f.metadata()) {
+            // No descriptor or no memory to look with: where the C library keeps such objects, a look takes none.
+            Err(e) if e.kind() != io::ErrorKind::NotFound => std::fs::symlink_metadata(format!("/dev/shm{}", self.name)),
+            other => other,
+        };
+        // If there is not even memory for that: it was ours, and nothing says that it is not.
+        let still = there.map_or_else(|e| e.kind() != io::ErrorKind::NotFound, |m| identity(&m) == self.object);
         self.shmem.set_owner(self.creator == Some(std::process::id()) && still);
     }
 }

@@ -43,6 +43,21 @@ impl fmt::Display for Exit {
     }
 }
 
+/// What the dynamic loader ends with.
+const NOT_LOADED: i32 = 127;
+
+impl Exit {
+    /// The same for a worker that could not start.
+    pub(crate) fn explained(self) -> String {
+        match self {
+            Exit::Code(NOT_LOADED) => {
+                format!("{self}, which the loader gives if it cannot load a program or its libraries; see standard error")
+            }
+            _ => self.to_string(),
+        }
+    }
+}
+
 impl Pidfd {
     /// The process that has the number `pid` now. For a child that was not waited for this is certain; for any other compare
     /// [`start_time`] after this call.
@@ -64,11 +79,13 @@ impl Pidfd {
     pub fn wait(&self) -> io::Result<Option<Exit>> {
         // SAFETY: all zeroes is a valid siginfo_t.
         let mut info: libc::siginfo_t = unsafe { std::mem::zeroed() };
+        let fd = self.0.as_raw_fd() as libc::id_t;
         // SAFETY: the descriptor is open and `info` valid to write to.
-        let r =
-            unsafe { libc::waitid(libc::P_PIDFD, self.0.as_raw_fd() as libc::id_t, &mut info, libc::WEXITED | libc::WNOHANG) };
-        if r == -1 {
+        while unsafe { libc::waitid(libc::P_PIDFD, fd, &mut info, libc::WEXITED | libc::WNOHANG) } == -1 {
             let e = io::Error::last_os_error();
+            if e.kind() == io::ErrorKind::Interrupted {
+                continue;
+            }
             // Not our child, or reaped already: the descriptor itself still tells whether it lives.
             let gone = e.raw_os_error() == Some(libc::ECHILD);
             return if gone { Ok(self.ended()?.then_some(Exit::Unknown)) } else { Err(e) };
@@ -80,6 +97,12 @@ impl Pidfd {
             code => Exit::Signal { signal: status, core_dumped: code == libc::CLD_DUMPED },
         };
         Ok((pid != 0).then_some(exit))
+    }
+
+    /// As [`Pidfd::wait`], where a system that refuses to say how a process ended must not make a live one pass for dead, nor a dead one
+    /// for alive.
+    pub(crate) fn wait_or_look(&self) -> Option<Exit> {
+        self.wait().unwrap_or_else(|_| self.ended().is_ok_and(|ended| ended).then_some(Exit::Unknown))
     }
 
     /// As [`Pidfd::wait`], but sleeps until the process ends or until the deadline; None if that passed.

@@ -68,10 +68,12 @@ impl EventFd {
     /// Makes it readable. May be called in a signal handler.
     pub fn signal(&self) {
         let one = 1u64;
+        // A signal that interrupts must not cost the one wake-up there is. The other failure is a counter that is full: then it is
+        // readable already.
         // SAFETY: eight bytes are read from a live u64.
-        // The only failures are a signal that interrupts, which a nonblocking write never sees, and a counter that is full:
-        // then it is readable already.
-        unsafe { libc::write(self.0.as_raw_fd(), (&raw const one).cast(), 8) };
+        while unsafe { libc::write(self.0.as_raw_fd(), (&raw const one).cast(), 8) } == -1
+            && io::Error::last_os_error().kind() == io::ErrorKind::Interrupted
+        {}
     }
 
     /// Makes it unreadable; tells how many signals there were.

@@ -7,6 +7,7 @@
 //! A worker that asks to [`die_with_parent`] is killed when the *thread* that spawned it ends, not only when the process does:
 //! spawn from a thread that lives as long as the worker may.
 
+use super::advice::advice;
 use super::pidfd::Pidfd;
 use std::env;
 use std::ffi::{CString, OsStr, OsString};
@@ -31,7 +32,7 @@ pub struct Child {
 #[non_exhaustive]
 pub enum SpawnError {
     /// The kernel could not execute it, or make a process.
-    #[error("cannot start {program}: {source}")]
+    #[error("cannot start {program}: {source}{}", advice(.source))]
     Start {
         /// The program.
         program: String,
@@ -39,7 +40,7 @@ pub enum SpawnError {
         source: io::Error,
     },
     /// No descriptor was left to prepare it or to watch it.
-    #[error("cannot start {program}: no descriptor for it: {source}; raise the limit on open files (ulimit -n)")]
+    #[error("cannot start {program}: no descriptor for it: {source}{}", advice(.source))]
     Descriptor {
         /// The program.
         program: String,
@@ -120,17 +121,23 @@ pub fn spawn(
     if error != 0 {
         return Err(start(error));
     }
-    let pid = pid as u32;
-    match Pidfd::open(pid) {
-        Ok(pidfd) => Ok(Child { pid, pidfd }),
-        Err(source) => {
-            // Nobody could watch it: it must not live on. It has not been waited for, so the number still is its own.
-            // SAFETY: neither call touches memory.
-            unsafe {
-                libc::kill(pid as libc::pid_t, libc::SIGKILL);
-                libc::waitpid(pid as libc::pid_t, ptr::null_mut(), 0);
+    Child::watched(pid).map_err(|source| SpawnError::Descriptor { program: shown(), source })
+}
+
+impl Child {
+    /// A child that was just made and not waited for. If there is no descriptor to watch it by, it is ended.
+    pub(super) fn watched(pid: libc::pid_t) -> io::Result<Child> {
+        match Pidfd::open(pid as u32) {
+            Ok(pidfd) => Ok(Child { pid: pid as u32, pidfd }),
+            Err(source) => {
+                // Nobody could watch it: it must not live on. It has not been waited for, so the number still is its own.
+                // SAFETY: neither call touches memory.
+                unsafe {
+                    libc::kill(pid, libc::SIGKILL);
+                    while libc::waitpid(pid, ptr::null_mut(), 0) == -1 && *libc::__errno_location() == libc::EINTR {}
+                }
+                Err(source)
             }
-            Err(SpawnError::Descriptor { program: shown(), source })
         }
     }
 }
@@ -180,7 +187,7 @@ impl Source<'_> {
 impl<'a> Sources<'a> {
     fn new(inherit: &[(BorrowedFd<'a>, RawFd)]) -> io::Result<Self> {
         let is_target = |n: RawFd, except: usize| inherit.iter().enumerate().any(|(i, &(_, t))| i != except && t == n);
-        let above = inherit.iter().map(|&(_, t)| t + 1).max().unwrap_or(0).max(100);
+        let above = inherit.iter().map(|&(_, t)| t + 1).max().unwrap_or(0);
         let mut all = Vec::with_capacity(inherit.len());
         for (i, &(fd, target)) in inherit.iter().enumerate() {
             assert!(target >= 3, "descriptor number {target} belongs to a standard stream");
@@ -192,7 +199,10 @@ impl<'a> Sources<'a> {
             // SAFETY: `fd` is open; the call touches no memory.
             let copy = unsafe { libc::fcntl(fd.as_raw_fd(), libc::F_DUPFD_CLOEXEC, above) };
             if copy == -1 {
-                return Err(io::Error::last_os_error());
+                let error = io::Error::last_os_error();
+                // EINVAL: the limit on descriptors is below `above`, so there is none left that would do.
+                let none = error.raw_os_error() == Some(libc::EINVAL);
+                return Err(if none { io::Error::from_raw_os_error(libc::EMFILE) } else { error });
             }
             // SAFETY: the descriptor is new and belongs to nobody else.
             all.push((Source::Moved(unsafe { OwnedFd::from_raw_fd(copy) }), target));
@@ -305,6 +315,14 @@ pub fn ignore_interrupt() -> io::Result<()> {
         return Err(io::Error::last_os_error());
     }
     checked(error).map_err(io::Error::from_raw_os_error)
+}
+
+/// In a worker: `ps` and `top` show the program's name and not `exe`, by which it was executed.
+pub fn take_own_name() {
+    let name = env::args_os().next().unwrap_or_default();
+    let Some(Ok(name)) = Path::new(&name).file_name().map(|name| CString::new(name.as_bytes())) else { return };
+    // SAFETY: the name ends with NUL; the kernel copies the first 15 bytes.
+    unsafe { libc::prctl(libc::PR_SET_NAME, name.as_ptr()) };
 }
 
 /// Keeps a descriptor from the programs that this process starts.

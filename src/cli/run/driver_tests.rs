@@ -102,7 +102,7 @@ impl Source {
     }
 
     fn open(&self) -> Input {
-        Input::open(vec![self.0.clone()], Task::Factor.split())
+        Input::open(vec![self.0.clone()], Task::Factor.split()).unwrap()
     }
 }
 
@@ -126,8 +126,8 @@ fn driven(fake: &mut Fake, mut input: Input, names: &[&str], interrupt: &Interru
     let told = RefCell::new(Vec::new());
     let mut written = Vec::new();
     let names = names.iter().map(|&name| name.to_owned()).collect();
-    let mut output = Output::new(&mut written, |line: &str| told.borrow_mut().push(line.to_owned()), names, unordered);
-    let end = drive(fake, &mut input, &mut output, interrupt, &Progress::new(None)).map_err(|error| error.to_string());
+    let mut output = Output::new(&mut written, |line: &str| told.borrow_mut().push(line.to_owned()), names, unordered).unwrap();
+    let end = drive(fake, &mut input, &mut output, interrupt, &Progress::hidden()).map_err(|error| error.to_string());
     let (done, failed) = (output.done, output.failed);
     drop(output);
     Driven { end, written: String::from_utf8(written).unwrap(), told: told.into_inner(), done, failed, left: fake.pending() }
@@ -172,7 +172,7 @@ fn bad_jobs_and_files_are_told_in_order_with_their_place_and_the_rest_runs() {
     let zeros = "0".repeat(MAX_JOB);
     let source = Source::new(&format!("4 abc\nkiller\n\n0{zeros}\n{zeros}6 5"));
     let files = vec![PathBuf::from("/no such file"), source.0.clone()];
-    let input = Input::open(files, Task::Factor.split());
+    let input = Input::open(files, Task::Factor.split()).unwrap();
     let got = driven(&mut Fake::new(2), input, &["/no such file", "in"], &Interrupt::default(), false);
     assert_eq!((got.end, got.written.as_str(), got.done, got.failed), (Ok(End::Complete), "4: 2 2\n5: 5\n", 6, 4));
     let expected = [
@@ -221,8 +221,8 @@ fn an_engine_that_breaks_ends_the_run_with_its_error() {
 fn driven_into(to: File) -> Result<End, String> {
     let _watchdog = watchdog();
     let source = Source::new(&lines(0..100_000));
-    let mut output = Output::new(to, |_: &str| {}, vec!["in".to_owned()], false);
-    drive(&mut Fake::new(1000), &mut source.open(), &mut output, &Interrupt::default(), &Progress::new(None))
+    let mut output = Output::new(to, |_: &str| {}, vec!["in".to_owned()], false).unwrap();
+    drive(&mut Fake::new(1000), &mut source.open(), &mut output, &Interrupt::default(), &Progress::hidden())
         .map_err(|error| error.to_string())
 }
 
@@ -247,10 +247,10 @@ fn results_come_out_while_the_input_is_silent() {
     let (output_reader, output_writer) = std::io::pipe().unwrap();
     let path = PathBuf::from(format!("/proc/self/fd/{}", std::os::fd::AsRawFd::as_raw_fd(&input_reader)));
     let run = std::thread::spawn(move || {
-        let mut input = Input::open(vec![path], Task::Factor.split());
+        let mut input = Input::open(vec![path], Task::Factor.split()).unwrap();
         let to = File::from(OwnedFd::from(output_writer));
-        let mut output = Output::new(to, |_: &str| {}, vec!["in".to_owned()], false);
-        drive(&mut Fake::new(10), &mut input, &mut output, &Interrupt::default(), &Progress::new(None)).is_ok()
+        let mut output = Output::new(to, |_: &str| {}, vec!["in".to_owned()], false).unwrap();
+        drive(&mut Fake::new(10), &mut input, &mut output, &Interrupt::default(), &Progress::hidden()).is_ok()
     });
     let mut results = BufReader::new(output_reader).lines();
     // Each number is sent only after the result of the one before: a driver that waits for more input hangs here.

@@ -49,7 +49,8 @@ pub trait Engine {
     fn flush(&mut self) -> Result<(), Failure>;
 
     /// Hands all outcomes that are there to `each`, after waiting for the first for at most `wait`. Returns early, with
-    /// nothing, if a signal arrives; zero does not wait. Gives the number of outcomes.
+    /// nothing, if a signal arrives; zero does not wait. Gives the number of outcomes. Fails, even if nothing is pending, once
+    /// the workers cannot go on.
     fn collect(&mut self, wait: Duration, each: &mut dyn FnMut(u64, Outcome<'_>)) -> Result<usize, Failure>;
 
     /// Jobs that were submitted and have not been collected.

@@ -21,6 +21,9 @@ const BLOCK: usize = 64 << 10;
 /// Blocks that are read ahead.
 const AHEAD: usize = 4;
 
+/// Bytes of the reading thread's stack: it calls the system and little else, and the blocks are on the heap.
+const READER_STACK: usize = 256 << 10;
+
 /// How the input is cut.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Split {
@@ -88,18 +91,23 @@ pub struct Input {
 
 impl Input {
     /// Starts to read `files` in turn; `-` is standard input.
-    pub fn open(files: Vec<PathBuf>, split: Split) -> Input {
+    ///
+    /// # Errors
+    ///
+    /// If there can be no thread that reads. A file that cannot be read is told in its turn by [`Input::next`].
+    pub fn open(files: Vec<PathBuf>, split: Split) -> io::Result<Input> {
         let (full, pieces) = sync_channel(AHEAD);
         let (spent, empty) = channel();
         let count = u32::try_from(files.len()).expect("a command line has fewer than 2^32 files");
-        std::thread::spawn(move || read_files(&files, &full, &empty));
+        let thread = std::thread::Builder::new().name("input".to_owned()).stack_size(READER_STACK);
+        thread.spawn(move || read_files(&files, &full, &empty))?;
         let mut separators = [false; 256];
         separators[usize::from(b'\n')] = true;
         if split == Split::Words {
             separators[usize::from(b' ')] = true;
             separators[usize::from(b'\t')] = true;
         }
-        Input {
+        Ok(Input {
             separators,
             pieces,
             spent,
@@ -113,7 +121,7 @@ impl Input {
             place: Place { file: 0, line: 1 },
             files: count,
             consumed: 0,
-        }
+        })
     }
 
     /// Goes on to the next job, without waiting.

@@ -5,7 +5,7 @@ use super::*;
 /// A named pipe or file is not needed: pieces are handed in as the reading thread would.
 fn input_of(split: Split, pieces: Vec<Piece>) -> Input {
     let ends = pieces.iter().filter(|piece| !matches!(piece, Piece::Bytes(_))).count();
-    let mut input = Input::open(Vec::new(), split);
+    let mut input = Input::open(Vec::new(), split).unwrap();
     let (full, receiver) = sync_channel(pieces.len() + 1);
     pieces.into_iter().for_each(|piece| full.send(piece).unwrap());
     input.pieces = receiver;
@@ -98,7 +98,7 @@ fn files_are_read_in_turn_and_what_cannot_be_read_is_told() {
     let numbers: String = (1..=60_000).map(|n| format!("{n}\n")).collect();
     std::fs::write(&large, &numbers).unwrap();
     std::fs::write(&last, "end").unwrap();
-    let mut input = Input::open(vec![large.clone(), missing, folder.clone(), last.clone()], Split::Lines);
+    let mut input = Input::open(vec![large.clone(), missing, folder.clone(), last.clone()], Split::Lines).unwrap();
     for n in 1..=60_000 {
         while matches!(input.next(), Step::NotYet) {
             input.wait(Duration::from_secs(60));

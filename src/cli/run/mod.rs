@@ -3,6 +3,7 @@
 //! One thread drives all of it: it cuts the input into jobs, hands them to the engine, collects outcomes and writes them. It
 //! never waits for the input while jobs are under way, and never longer than [`TICK`] for anything but its own output.
 
+mod bar_line;
 mod engine;
 mod factor;
 mod input;
@@ -13,14 +14,14 @@ mod report;
 pub mod tasks;
 
 use std::fs::File;
-use std::io::{ErrorKind, Write};
+use std::io::{ErrorKind, IsTerminal, Write};
 use std::os::fd::AsFd;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use super::args::{RunOptions, StatsFormat};
 use super::exit::{Ending, Exit};
-use super::text::{shown, why};
+use super::text::{plain, say, shown, why};
 use engine::{Engine, Failure, Outcome};
 use input::{Input, MAX_JOB, Place, Step};
 use interrupt::Interrupt;
@@ -39,29 +40,44 @@ const ROW: usize = 1024;
 /// Runs the task over the input on the workers that `start` starts; reports on standard error.
 pub fn run<E: Engine>(options: &RunOptions, start: impl FnOnce(&RunOptions) -> Result<E, Failure>) -> Exit {
     let fail = |exit, message: &str| {
-        eprintln!("gristmill: {message}");
+        say(&plain(message));
         exit
     };
-    let interrupt = match Interrupt::listen() {
+    let files = if options.files.is_empty() { vec![PathBuf::from("-")] } else { options.files.clone() };
+    let typed_input = files.iter().any(|file| file == Path::new("-")) && std::io::stdin().is_terminal();
+    let bar_is_seen = report::has_terminal(typed_input);
+    let farewell = move || {
+        if bar_is_seen {
+            report::wipe_line()
+        }
+    };
+    let interrupt = match Interrupt::listen(farewell) {
         Ok(interrupt) => interrupt,
-        Err(error) => return fail(Exit::Engine, &format!("cannot listen for signals: {}", why(&error))),
+        Err(error) => return fail(Exit::Engine, &format!("cannot start: signals cannot be heard: {error}")),
     };
     // Not `std::io::stdout()`: that one would look for newlines to flush at.
     let stdout = match std::io::stdout().as_fd().try_clone_to_owned() {
         Ok(stdout) => File::from(stdout),
-        Err(error) => return fail(Exit::Output, &format!("cannot write output: {}", why(&error))),
+        Err(error) => return fail(Exit::Engine, &format!("cannot start: no descriptor for the output: {error}")),
     };
     let started = Instant::now();
+    let progress = Progress::new(bar_is_seen, input::total_bytes(&files));
+    let above_the_bar = progress.clone();
+    let names = files.iter().map(|file| name(file)).collect();
+    let tell = move |line: &str| above_the_bar.tell(line);
+    let mut output = match Output::new(stdout, tell, names, options.unordered) {
+        Ok(output) => output,
+        Err(_) => return fail(Exit::Engine, "cannot start: no memory to put results in order; raise its limit (ulimit -v)"),
+    };
     let mut engine = match start(options) {
         Ok(engine) => engine,
         Err(error) => return fail(Exit::Engine, &format!("cannot start the workers: {error}")),
     };
-    let files = if options.files.is_empty() { vec![PathBuf::from("-")] } else { options.files.clone() };
-    let progress = Progress::new(input::total_bytes(&files));
-    let above_the_bar = progress.clone();
-    let names = files.iter().map(|file| name(file)).collect();
-    let mut output = Output::new(stdout, move |line: &str| above_the_bar.tell(line), names, options.unordered);
-    let mut input = Input::open(files, options.task.split());
+    // Last, so that nothing has been read of standard input if there are no workers.
+    let mut input = match Input::open(files, options.task.split()) {
+        Ok(input) => input,
+        Err(error) => return fail(Exit::Engine, &format!("cannot start a thread that reads the input: {error}")),
+    };
 
     let end = drive(&mut engine, &mut input, &mut output, &interrupt, &progress);
     progress.clear();
@@ -91,9 +107,9 @@ pub fn run<E: Engine>(options: &RunOptions, start: impl FnOnce(&RunOptions) -> R
 }
 
 /// An input file as messages call it.
-fn name(file: &std::path::Path) -> String {
+fn name(file: &Path) -> String {
     use std::os::unix::ffi::OsStrExt;
-    if file == std::path::Path::new("-") { "stdin".to_owned() } else { shown(file.as_os_str().as_bytes()) }
+    if file == Path::new("-") { "stdin".to_owned() } else { shown(file.as_os_str().as_bytes()) }
 }
 
 /// How the driver's work came to its end, the engine being well.
@@ -154,12 +170,17 @@ fn drive<E: Engine, W: Write, M: FnMut(&str)>(
             });
         } else if matches!(row, Row::Starved) {
             output.flush();
-            progress.show(input.consumed(), output.done, output.failed);
+            progress.show(input.consumed(), output.done, 0, output.failed);
+            // Nothing is pending, so this only hears whether the workers can go on: nobody wants to type for those that can't.
+            engine.collect(Duration::ZERO, &mut |_, _| unreachable!("an outcome of no job"))?;
             input.wait(TICK);
         }
         if ticked.elapsed() >= TICK {
             output.flush();
-            progress.show(input.consumed(), output.done, output.failed);
+            match interrupt.signal() {
+                None => progress.show(input.consumed(), output.done, engine.pending(), output.failed),
+                Some(_) => progress.finishing(engine.pending()),
+            }
             ticked = Instant::now();
         }
         if let Some(end) = output_end(output) {

@@ -6,6 +6,7 @@
 //! depend on the length of its input. When order does not matter every outcome is written at once, and the ring's entries are
 //! taken in any order, so that one long job holds up nobody.
 
+use std::collections::TryReserveError;
 use std::io::{self, BufWriter, Write};
 
 use super::engine::Outcome;
@@ -69,16 +70,23 @@ pub struct Output<W: Write, M: FnMut(&str)> {
 
 impl<W: Write, M: FnMut(&str)> Output<W, M> {
     /// `names` are the input files, as messages call them; `tell` shows a message of one line.
-    pub fn new(to: W, tell: M, names: Vec<String>, unordered: bool) -> Output<W, M> {
+    ///
+    /// # Errors
+    ///
+    /// If there is no memory for the ring, the greatest part of what a run needs.
+    pub fn new(to: W, tell: M, names: Vec<String>, unordered: bool) -> Result<Output<W, M>, TryReserveError> {
+        let mut ring = Vec::new();
+        ring.try_reserve_exact(WINDOW)?;
+        ring.resize_with(WINDOW, Entry::default);
         let order = match unordered {
             true => Order::Any { free: (0..WINDOW as u32).rev().collect() },
             false => Order::Input { oldest: 0, next: 0 },
         };
-        Output {
+        Ok(Output {
             to: BufWriter::with_capacity(BUFFER, to),
             tell,
             names,
-            ring: (0..WINDOW).map(|_| Entry::default()).collect(),
+            ring: ring.into_boxed_slice(),
             order,
             held: 0,
             spare: Vec::new(),
@@ -86,7 +94,7 @@ impl<W: Write, M: FnMut(&str)> Output<W, M> {
             done: 0,
             failed: 0,
             unread: 0,
-        }
+        })
     }
 
     /// Whether one more job may be taken from the input. If not, outcomes must be collected first.

@@ -12,7 +12,7 @@ fn place(line: u64) -> Place {
 
 /// An output into memory whose messages go into a list.
 fn output(told: &RefCell<Vec<String>>, unordered: bool) -> Output<Vec<u8>, impl FnMut(&str)> {
-    Output::new(Vec::new(), |line: &str| told.borrow_mut().push(line.to_owned()), vec!["in.txt".to_owned()], unordered)
+    Output::new(Vec::new(), |line: &str| told.borrow_mut().push(line.to_owned()), vec!["in.txt".to_owned()], unordered).unwrap()
 }
 
 #[test]
@@ -127,7 +127,7 @@ fn messages_say_what_became_of_the_job() {
 #[test]
 fn a_full_disk_is_noted_once_and_nothing_more_is_written() {
     let full = OpenOptions::new().write(true).open("/dev/full").unwrap();
-    let mut output = Output::new(full, |_: &str| {}, vec![String::new()], false);
+    let mut output = Output::new(full, |_: &str| {}, vec![String::new()], false).unwrap();
     for line in 0..10_000 {
         let id = output.take(place(line), 0);
         output.outcome(id, Outcome::Value(b"0123456789"));

@@ -1,0 +1,14 @@
+//! The command, from outside: its output against coreutils', its exit codes and messages, and what it does when things go wrong.
+
+mod bad_input;
+mod coreutils;
+mod deaths;
+mod flow;
+mod interrupt;
+mod limits;
+#[path = "../common/numbers.rs"]
+mod numbers;
+mod resources;
+mod run;
+mod startup;
+mod terminal;

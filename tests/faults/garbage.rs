@@ -1,0 +1,264 @@
+//! The live region is written over by one of its own workers, while others work and the parent waits: with random bytes, forged, duplicate, stale and
+//! over-long outcomes, numbers out of range, lengths past the end, locks of nobody. The parent goes on or gives an error; every job has an
+//! outcome, nothing panics, nothing hangs, and the next pool works.
+//!
+//! What a value *is* cannot be told any more: the rogue can write another's result. That it is there, and once, can.
+
+use super::scribble::{KINDS, scribble};
+use crate::numbers::Numbers;
+use gristmill::{GetError, JoinableQueue, Mill, ProcessPool, Queue};
+use serde::{Deserialize, Serialize};
+use std::sync::Once;
+use std::sync::atomic::{AtomicU64, Ordering::*};
+use std::sync::mpsc::{RecvTimeoutError, channel};
+use std::time::Duration;
+
+pub const TESTS: super::Tests = &[
+    ("a_pool_whose_region_is_written_over_answers_every_job", pools),
+    ("queues_whose_region_is_written_over_end_with_an_error_or_go_on", queues),
+];
+
+/// So long one case may take. Locks of nobody are given up after seconds; a busy machine takes longer.
+const WATCHDOG: Duration = Duration::from_secs(60);
+
+/// What a job is to do. Whatever bytes come, it ends soon.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+pub enum Act {
+    /// Give this number.
+    Value(u64),
+    /// Give so many bytes.
+    Bytes(u16),
+    /// Take a little while.
+    Sleep(u8),
+    /// Write over the region; then end in one of several ways.
+    Scribble(u64),
+}
+
+pub fn act(act: Act) -> Vec<u8> {
+    match act {
+        Act::Value(n) => n.to_le_bytes().to_vec(),
+        Act::Bytes(n) => vec![7; n.into()],
+        Act::Sleep(ms) => {
+            std::thread::sleep(Duration::from_millis(u64::from(ms) % 8));
+            vec![]
+        }
+        Act::Scribble(seed) => {
+            rogue(seed);
+            vec![]
+        }
+    }
+}
+
+/// Numbers from here on are rogues.
+const ROGUES: u64 = 1 << 40;
+
+pub fn number(n: u64) -> u64 {
+    if n >= ROGUES {
+        rogue(n);
+    }
+    n.wrapping_mul(3)
+}
+
+fn rogue(seed: u64) {
+    scribble(seed);
+    match seed % 8 {
+        0 => std::process::exit(0),
+        1 => std::process::abort(),
+        // So that others meet it first.
+        2 | 3 => std::thread::sleep(Duration::from_millis(seed / 8 % 16)),
+        _ => {}
+    }
+}
+
+/// A daemon of the queues: each job gives a result.
+pub fn serve(jobs: &JoinableQueue<u64>, results: &Queue<u64>) {
+    while let Ok(job) = jobs.get() {
+        if *job >= ROGUES {
+            rogue(*job);
+        }
+        if results.put_timeout(*job, Duration::from_secs(1)).is_err() {
+            return;
+        }
+        job.task_done();
+    }
+}
+
+/// Panics of this process's other threads, which nobody would hear of.
+static PANICS: AtomicU64 = AtomicU64::new(0);
+
+fn count_panics() {
+    static ONCE: Once = Once::new();
+    ONCE.call_once(|| {
+        let before = std::panic::take_hook();
+        std::panic::set_hook(Box::new(move |info| {
+            PANICS.fetch_add(1, SeqCst);
+            before(info);
+        }));
+    });
+}
+
+fn descriptors() -> usize {
+    std::fs::read_dir("/proc/self/fd").unwrap().count()
+}
+
+/// The processes that this one has started and not waited for.
+fn children() -> String {
+    let tasks = std::fs::read_dir("/proc/self/task").unwrap().flatten();
+    tasks.filter_map(|task| std::fs::read_to_string(task.path().join("children")).ok()).collect()
+}
+
+/// Runs cases from the seed on, each watched; `one` is told what to start from.
+fn run(what: &str, cases: u64, one: fn(&mut Numbers) -> &'static str) {
+    count_panics();
+    let first = super::seed();
+    let mut seen = std::collections::BTreeMap::<&str, u64>::new();
+    for n in 0..super::amount("GRISTMILL_GARBAGE", cases) {
+        let seed = first.wrapping_add(n);
+        let (told, ends) = channel();
+        let (open, panics) = (descriptors(), PANICS.load(SeqCst));
+        let case = std::thread::spawn(move || {
+            let outcome = std::panic::catch_unwind(|| one(&mut Numbers(seed)));
+            let _ = told.send(());
+            outcome
+        });
+        let again = format!("GRISTMILL_SEED={seed} GRISTMILL_GARBAGE=1 cargo test --test faults {what}");
+        if ends.recv_timeout(WATCHDOG) == Err(RecvTimeoutError::Timeout) {
+            // The thread cannot be ended, and would be waited for.
+            eprintln!("hangs: not over after {WATCHDOG:?}; again: {again}");
+            std::process::exit(101);
+        }
+        let outcome = case.join().ok().and_then(Result::ok);
+        let Some(outcome) = outcome.filter(|_| PANICS.load(SeqCst) == panics) else { panic!("a panic; again: {again}") };
+        *seen.entry(outcome).or_default() += 1;
+        assert_eq!(children(), "", "processes are left; again: {again}");
+        assert_eq!(descriptors(), open, "descriptors are left; again: {again}");
+    }
+    println!("{what}: {seen:?}");
+}
+
+fn seed_of(numbers: &mut Numbers) -> u64 {
+    ROGUES | numbers.next()
+}
+
+fn pools() {
+    run("a_pool_whose_region_is_written_over_answers_every_job", 40, one_pool);
+    // After all of that a pool is as it should be.
+    let pool = ProcessPool::builder().workers(2).build(number).unwrap();
+    assert_eq!(
+        pool.map(0..1000).unwrap().collect::<Result<Vec<_>, _>>().unwrap(),
+        (0..1000).map(|n| n * 3).collect::<Vec<_>>()
+    );
+}
+
+fn one_pool(numbers: &mut Numbers) -> &'static str {
+    let mut builder = ProcessPool::builder().workers(1 + numbers.below(3) as usize).retries(numbers.below(3) as u32);
+    builder = builder.region_size(2 << 20).arena_size(256 << 10).capacity(64 + numbers.below(1000) as usize);
+    if numbers.below(3) == 0 {
+        builder = builder.job_timeout(Duration::from_secs(2));
+    }
+    let pool = builder.build(act).unwrap();
+    let values = pool.task(number).unwrap();
+    let rogues = 1 + numbers.below(3);
+    let mut broken = false;
+    for _ in 0..rogues {
+        if numbers.below(2) == 0 {
+            broken |= !singles(&pool, numbers);
+        } else {
+            broken |= !mapped(&values, numbers);
+        }
+    }
+    let (unfinished, stats) = (pool.unfinished(), pool.stats());
+    assert_eq!(unfinished, 0, "every job has been answered");
+    assert!(!stats.explain().to_string().contains('\n'));
+    drop(values);
+    match numbers.below(3) {
+        0 => pool.shutdown(true, false),
+        1 => pool.kill_workers(),
+        _ => drop(pool),
+    }
+    if broken { "ended" } else { "went on" }
+}
+
+/// Single jobs, among which one is a rogue; whether the pool takes more afterwards.
+fn singles(pool: &ProcessPool<Act, Vec<u8>>, numbers: &mut Numbers) -> bool {
+    let count = 1 + numbers.below(200);
+    let at = numbers.below(count);
+    let mut handles = vec![];
+    for n in 0..count {
+        let what = match numbers.below(24) {
+            _ if n == at => Act::Scribble(seed_of(numbers)),
+            0 => Act::Bytes(numbers.below(20_000) as u16),
+            1 => Act::Sleep(numbers.next() as u8),
+            _ => Act::Value(n),
+        };
+        // A region that has ended refuses it.
+        handles.extend(pool.submit(what));
+    }
+    let cancel = (numbers.below(4) == 0).then(|| numbers.below(count) as usize);
+    if let Some(handle) = cancel.and_then(|n| handles.get(n)) {
+        handle.cancel();
+    }
+    for handle in &handles {
+        if let Err(why) = handle.result() {
+            assert!(!why.to_string().contains('\n'), "{why}");
+        }
+    }
+    pool.submit(Act::Value(1)).is_ok_and(|handle| handle.result().is_ok())
+}
+
+/// The same with numbers that travel side by side.
+fn mapped(pool: &ProcessPool<u64, u64>, numbers: &mut Numbers) -> bool {
+    let count = 1 + numbers.below(30_000);
+    let (at, rogue) = (numbers.below(count), seed_of(numbers));
+    let arguments = (0..count).map(move |n| if n == at { rogue } else { n });
+    let Ok(map) = pool.map(arguments) else { return false };
+    let mut errors = 0;
+    let got = map.inspect(|result| errors += u64::from(result.is_err())).count() as u64;
+    // One for each, unless everything has ended: that is the last one's error.
+    let ended = pool.check().is_err();
+    assert!(got == count || ended && errors > 0, "{got} of {count}, {errors} errors");
+    !ended
+}
+
+fn queues() {
+    run("queues_whose_region_is_written_over_end_with_an_error_or_go_on", 15, one_mill);
+}
+
+fn one_mill(numbers: &mut Numbers) -> &'static str {
+    let mill = Mill::builder().region_size(1 << 20).arena_size(128 << 10).retries(2).build().unwrap();
+    let (jobs, results) = (mill.joinable_queue::<u64>(64).unwrap(), mill.queue::<u64>(64).unwrap());
+    let daemons = mill.spawn_daemons(2, serve, (&jobs, &results)).unwrap();
+    let count = 1 + numbers.below(300);
+    let at = numbers.below(count);
+    // Not for ever: how many there are is a claim of the region, and nobody else has a record of a queue's jobs.
+    let patience = Duration::from_millis(300);
+    let mut put = 0;
+    for n in 0..count {
+        let job = if n == at { seed_of(numbers) } else { n };
+        put += u64::from(jobs.put_timeout(job, patience).is_ok());
+        if put < n {
+            break;
+        }
+    }
+    let joined = jobs.join_timeout(patience);
+    let mut got = 0;
+    loop {
+        match results.get_timeout(patience) {
+            Ok(_) => got += 1,
+            // One that cannot be decoded is over.
+            Err(GetError::Decode(_)) => {}
+            Err(_) => break,
+        }
+        // Positions that go round must not make it endless.
+        if got > 10 * count + 1000 {
+            break;
+        }
+    }
+    let _ = (jobs.pending(), results.qsize(), jobs.unfinished(), mill.stats());
+    jobs.close();
+    drop(daemons);
+    if joined.is_ok() { "went on" } else { "ended" }
+}
+
+/// The kinds are all met by some seed: else a part of this would show nothing.
+const _: () = assert!(KINDS.len() == 15);

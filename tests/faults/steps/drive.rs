@@ -1,0 +1,373 @@
+//! The same cycle of a worker again and again, killed one instruction later each time.
+//!
+//! A cycle begins with the worker asleep, then there is work, and it ends with the worker asleep again. So it goes through the wake-up, pop, start,
+//! run, finish, deliver, and through falling asleep.
+//!
+//! By default a worker is killed after each instruction that somebody else could notice: one that changed a byte of the region, or was a
+//! system call (a wake-up changes no byte). What an instruction between two of these has changed is private to the worker, its registers and its own
+//! memory, and goes with it: a death after it leaves the same region and the same kernel behind as a death before it, so the one
+//! stands for the other. With `GRISTMILL_STEPS=all` it is killed after every instruction nevertheless. A build without optimization executes ten times as
+//! many, so there the deaths are spread over those instructions, beginning anywhere.
+
+use super::look::Look;
+use super::traced::{STEPPED, Step, Traced, sleeps};
+use gristmill::MillStats;
+use std::collections::{HashMap, HashSet};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::*};
+use std::time::{Duration, Instant};
+
+/// A run of all these tests takes about a minute without optimization; with it, nothing is left out.
+const MOST: usize = if cfg!(debug_assertions) { 10 } else { usize::MAX };
+
+/// One cycle may take some more instructions than another to come to the same one: so many more are allowed.
+const DETOUR: usize = 400;
+
+/// A group whose workers die too often in a row without having done anything is given up. One that dies asleep is not to blame, and the count
+/// starts anew.
+const IN_A_ROW: u64 = 50;
+
+/// So often a worker is sent to an instruction that it does not come to.
+const TRIES: u32 = 3;
+
+/// So long one death with all that follows may take before it hangs.
+const WATCHDOG: Duration = Duration::from_secs(60);
+
+/// Who is killed, at what work, and what must be true afterwards.
+pub trait Scene: Sized {
+    fn look(&self) -> &Look;
+
+    fn stats(&self) -> MillStats;
+
+    /// The one worker.
+    fn worker(&self) -> Option<u32>;
+
+    /// The worker stands still, asleep: there is work.
+    fn wake(&mut self);
+
+    /// The worker sleeps again. `true`: it is not at its end, and something has been done that wakes it.
+    fn go_on(&mut self) -> bool {
+        false
+    }
+
+    /// The worker stands still. Instead of its death: the parent does something meanwhile, and it goes on. Whether it is so here.
+    fn meddle(&self, _id: u16) -> bool {
+        false
+    }
+
+    /// The worker stands still and is about to be killed; `id` is its participant.
+    fn note(&mut self, id: u16);
+
+    /// Everything is done: lets the parent put away what it does later otherwise.
+    fn settle(&self) {}
+
+    /// It is dead, and its death dealt with: has all been done as often as it may be?
+    fn check(&mut self, before: &MillStats);
+}
+
+/// An instruction: in the so-manieth piece of code that is mapped, from its start on. These lie elsewhere in each process.
+type Place = (usize, u64);
+
+/// The way that the worker takes through a cycle.
+struct Way {
+    /// Instruction by instruction; `None` is code of the kernel's (the clock).
+    places: Vec<Option<Place>>,
+    /// For each instruction the last one up to there to whose place the worker comes for the first time.
+    landmarks: Vec<Option<usize>>,
+    /// The so-manieth time that it comes to its place since it was at the landmark.
+    times: Vec<u32>,
+    /// How many instructions have been executed, each time that the region was another one than before or a system call had been made.
+    noticed: Vec<usize>,
+}
+
+impl Way {
+    fn walked(places: Vec<Option<Place>>, noticed: Vec<usize>) -> Way {
+        let (mut seen, mut since, mut last) = (HashSet::new(), HashMap::new(), None);
+        let (mut landmarks, mut times) = (vec![], vec![]);
+        for (n, place) in places.iter().enumerate() {
+            if place.is_some() && seen.insert(place) {
+                last = Some(n);
+                since.clear();
+            }
+            landmarks.push(last);
+            times.push(*since.entry(place).and_modify(|times| *times += 1).or_insert(1));
+        }
+        Way { places, landmarks, times, noticed }
+    }
+}
+
+/// Where in a cycle the worker dies.
+#[derive(Clone, Copy, Debug)]
+enum Point {
+    /// When it has come to this instruction of the way. The worker runs up to the last landmark before, and is stepped from there.
+    Before(usize),
+    /// At the end, asleep.
+    End,
+}
+
+/// How a worker died.
+#[derive(PartialEq, Eq)]
+enum Died {
+    There,
+    /// It took another way: a lock was not free, a search began elsewhere.
+    Elsewhere,
+}
+
+/// Waits for what must come; the watchdog ends what does not.
+pub fn until(mut so: impl FnMut() -> bool) {
+    while !so() {
+        std::thread::sleep(Duration::from_micros(200));
+    }
+}
+
+/// Waits for it for some seconds, then says what is wrong.
+fn settled(mut wrong: impl FnMut() -> Option<String>) {
+    let begin = Instant::now();
+    while let Some(what) = wrong() {
+        assert!(begin.elapsed() < WATCHDOG / 4, "{what}");
+        std::thread::sleep(Duration::from_micros(200));
+    }
+}
+
+/// The worker, asleep for want of work.
+fn asleep<S: Scene>(scene: &S) -> (u32, u16) {
+    let find = || {
+        let pid = scene.worker()?;
+        let id = scene.look().id_of(pid)?;
+        (scene.look().sleeps_on(id).is_some() && sleeps(pid as i32)).then_some((pid, id))
+    };
+    let mut found = None;
+    until(|| {
+        found = find();
+        found.is_some()
+    });
+    found.expect("just seen")
+}
+
+/// A worker that sleeps, stopped and in our hands. `None`: the system does not let us.
+fn seize<S: Scene>(scene: &S) -> Option<(u16, Traced)> {
+    let (pid, id) = asleep(scene);
+    let seized = Traced::seize(pid).inspect_err(|e| eprintln!("no single steps here: the system does not allow ptrace: {e}"));
+    Some((id, seized.ok()?))
+}
+
+/// A whole cycle step by step, with everything that can be noticed of it, and a death at its end.
+fn walk<S: Scene>(scene: &mut S) -> Option<Way> {
+    let (id, mut traced) = seize(scene)?;
+    scene.wake();
+    let code = traced.code();
+    let (mut places, mut noticed, mut region) = (vec![], vec![], vec![]);
+    scene.look().changed(&mut region);
+    loop {
+        let at = traced.at();
+        places.push(code.iter().position(|range| range.contains(&at)).map(|k| (k, at - code[k].start)));
+        let call = traced.is_system_call(at);
+        if traced.step(at, || scene.look().sleeps_on(id).is_some()) == Step::Asleep {
+            if !scene.go_on() {
+                break;
+            }
+            traced.woken();
+        }
+        if scene.look().changed(&mut region) || call {
+            noticed.push(places.len());
+        }
+    }
+    end(scene, id, traced);
+    Some(Way::walked(places, noticed))
+}
+
+/// One cycle with one death.
+fn cycle<S: Scene>(scene: &mut S, point: Point, way: &Way) -> Died {
+    let (id, mut traced) = seize(scene).expect("it was allowed before");
+    scene.wake();
+    let died = go(scene, id, &mut traced, point, way);
+    if died == Died::There && matches!(point, Point::Before(_)) && scene.meddle(id) {
+        traced.run_on(|| scene.look().sleeps_on(id).is_some());
+    }
+    end(scene, id, traced);
+    died
+}
+
+fn go<S: Scene>(scene: &mut S, id: u16, traced: &mut Traced, point: Point, way: &Way) -> Died {
+    let code = traced.code();
+    let asleep = |look: &Look| look.sleeps_on(id).is_some();
+    let address = |place: Place| code[place.0].start + place.1;
+    let (from, to) = match point {
+        // At its first instruction it stands, and will go back into the system call that was interrupted.
+        Point::Before(to) => (way.landmarks[to].filter(|&from| from > 0), Some(to)),
+        Point::End => (None, None),
+    };
+    if let Some(place) = from.and_then(|from| way.places[from]) {
+        let way = traced.run_to(address(place));
+        while traced.come(&way, || asleep(scene.look())) == Step::Asleep {
+            if !scene.go_on() {
+                return Died::Elsewhere;
+            }
+        }
+    }
+    let left = to.map_or(usize::MAX, |to| to - from.unwrap_or(0));
+    let wanted = to.and_then(|to| way.places[to]).map(address);
+    let times = to.map_or(0, |to| way.times[to]);
+    let mut met = 0;
+    // Since the landmark, where the count begins anew.
+    for n in 0..left.saturating_add(DETOUR) {
+        let at = traced.at();
+        match wanted {
+            Some(wanted) if at == wanted => met += 1,
+            // In the kernel's code only the number of steps tells where it is.
+            None if n == left => return Died::There,
+            _ => {}
+        }
+        if wanted.is_some() && met == times {
+            return Died::There;
+        }
+        if traced.step(at, || asleep(scene.look())) == Step::Asleep {
+            if !scene.go_on() {
+                return if to.is_none() { Died::There } else { Died::Elsewhere };
+            }
+            traced.woken();
+        }
+    }
+    Died::Elsewhere
+}
+
+fn kill_asleep<S: Scene>(scene: &S) {
+    let deaths = scene.stats().deaths;
+    let (_, traced) = seize(scene).expect("it was allowed before");
+    traced.kill();
+    until(|| scene.stats().deaths > deaths);
+}
+
+/// Kills the worker and looks at what comes of it.
+fn end<S: Scene>(scene: &mut S, id: u16, traced: Traced) {
+    let before = scene.stats();
+    let counted = scene.look().sleepers();
+    let slept_on = scene.look().sleeps_on(id);
+    scene.note(id);
+    traced.kill();
+    until(|| scene.stats().deaths > before.deaths);
+    scene.check(&before);
+    assert_eq!(scene.stats().deaths, before.deaths + 1, "another one has died");
+    // Whoever slept is not counted any more, and nobody else is forgotten. A sleeper that had counted itself and not said so yet, or was no
+    // longer saying so, leaves a number that is too high, as long as the region lives: it costs needless wake-ups, and nothing else.
+    let (_, id) = asleep(scene);
+    let place = scene.look().sleeps_on(id);
+    let one = |here: Option<usize>, k| u32::from(here == Some(k));
+    let expected: Vec<u32> = (0..counted.len()).map(|k| counted[k] - one(slept_on, k) + one(place, k)).collect();
+    settled(|| {
+        let now = scene.look().sleepers();
+        (now != expected).then(|| format!("{now:?} sleepers are counted, and it should be {expected:?}"))
+    });
+    settled(|| {
+        scene.settle();
+        scene.look().left()
+    });
+}
+
+/// What is going on, for the watchdog.
+struct Watched {
+    over: AtomicBool,
+    /// Deaths that are over.
+    beats: AtomicU64,
+}
+
+/// Ends this process, and its workers with it, if one death takes too long.
+fn watch(watched: &Watched, name: &str) {
+    let mut last = (0, Instant::now());
+    while !watched.over.load(Relaxed) {
+        let beats = watched.beats.load(Relaxed);
+        if beats != last.0 {
+            last = (beats, Instant::now());
+        }
+        if last.1.elapsed() > WATCHDOG {
+            eprintln!("steps::{name}: hangs after death {beats}");
+            std::process::abort();
+        }
+        std::thread::park_timeout(Duration::from_millis(200));
+    }
+}
+
+/// What this process has open, mapped and started.
+fn possessions() -> [usize; 3] {
+    let count = |path: &str| std::fs::read_dir(path).unwrap().count();
+    let maps = std::fs::read_to_string("/proc/self/maps").unwrap();
+    let children = std::fs::read_dir("/proc/self/task").unwrap().flatten().map(|task| {
+        let children = std::fs::read_to_string(task.path().join("children")).unwrap_or_default();
+        children.split_whitespace().count()
+    });
+    [count("/proc/self/fd"), maps.lines().filter(|line| line.contains("memfd:")).count(), children.sum()]
+}
+
+/// Kills the worker of a scene at every point of its cycle. `each`: in a new region each time, for what must not have happened before in it.
+pub fn every_step<S: Scene>(name: &str, make: impl Fn() -> S, each: bool) {
+    let before = possessions();
+    let watched = Watched { over: AtomicBool::new(false), beats: AtomicU64::new(0) };
+    std::thread::scope(|scope| {
+        let dog = scope.spawn(|| watch(&watched, name));
+        let result = catch_unwind(AssertUnwindSafe(|| kill_everywhere(name, &make, each, &watched.beats)));
+        watched.over.store(true, Relaxed);
+        dog.thread().unpark();
+        result.unwrap_or_else(|why| std::panic::resume_unwind(why));
+    });
+    settled(|| (possessions() != before).then(|| format!("left behind: {:?}, before {before:?}", possessions())));
+}
+
+fn kill_everywhere<S: Scene>(name: &str, make: &impl Fn() -> S, each: bool, beats: &AtomicU64) {
+    let (begin, stepped) = (Instant::now(), STEPPED.load(Relaxed));
+    let mut scene = Some(make());
+    let Some(mut way) = walk(scene.as_mut().expect("just made")) else { return };
+    if !each && !cfg!(debug_assertions) {
+        // The first cycle of a region is not quite like the others.
+        way = walk(scene.as_mut().expect("just made")).expect("it was allowed before");
+    }
+    let last = way.places.len() - 1;
+    let all = std::env::var("GRISTMILL_STEPS").is_ok_and(|value| value == "all");
+    let wanted: Vec<usize> =
+        if all { (0..=last).collect() } else { [0].into_iter().chain(way.noticed.iter().copied()).collect() };
+    let stride = if all { 1 } else { wanted.len().div_ceil(MOST) };
+    let first = rand::random_range(0..stride);
+    let points =
+        wanted.iter().filter(|&&n| n <= last).skip(first).step_by(stride).map(|&n| Point::Before(n)).chain([Point::End]);
+    let (mut kills, mut elsewhere, mut failures) = (1u64, vec![], 0);
+    for point in points {
+        for tries in 1.. {
+            if each || scene.is_none() {
+                drop(scene.take());
+                scene = Some(make());
+            }
+            let scene_now = scene.as_mut().expect("made");
+            let died = catch_unwind(AssertUnwindSafe(|| {
+                if kills % IN_A_ROW == 0 {
+                    kill_asleep(scene_now);
+                }
+                cycle(scene_now, point, &way)
+            }));
+            kills += 1;
+            beats.store(kills, Relaxed);
+            match died {
+                Ok(Died::There) => break,
+                Ok(Died::Elsewhere) if tries < TRIES => {}
+                Ok(Died::Elsewhere) => {
+                    elsewhere.push(point);
+                    break;
+                }
+                Err(_) => {
+                    println!("steps::{name}: the panic above followed a death at {point:?} of {last}");
+                    failures += 1;
+                    assert!(failures < 5, "{failures} failures after {kills} deaths");
+                    scene = None;
+                    break;
+                }
+            }
+        }
+    }
+    println!(
+        "steps::{name}: {last} instructions, {} noticed from outside{}; {kills} deaths, {failures} failures, not met {elsewhere:?}, {} stepped, \
+         {:.1} s",
+        way.noticed.len(),
+        if stride > 1 { format!(", a death at one of {stride}") } else { String::new() },
+        STEPPED.load(Relaxed) - stepped,
+        begin.elapsed().as_secs_f64()
+    );
+    assert_eq!(failures, 0);
+}

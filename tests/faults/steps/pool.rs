@@ -1,0 +1,249 @@
+//! A pool's worker: bundles of jobs, one job to a slot, and arrays of numbers.
+
+use super::drive::{Scene, until};
+use super::look::Look;
+use crate::common::Scratch;
+use gristmill::sys::mapping::Mapping;
+use gristmill::{JobError, JobHandle, MillStats, ProcessPool, WaitPolicy};
+use std::path::Path;
+use std::sync::atomic::{AtomicU32, Ordering::*};
+
+/// So many jobs at most are told apart.
+const JOBS: usize = 64;
+
+/// What workers write down about their jobs, outside the region.
+#[repr(C)]
+struct Page {
+    /// How often each was begun, and ended.
+    begun: [AtomicU32; JOBS],
+    ended: [AtomicU32; JOBS],
+    /// The last one that was begun, plus 1.
+    last: AtomicU32,
+}
+
+pub struct Log(Mapping);
+
+impl Log {
+    fn page(&self) -> &Page {
+        assert!(self.0.size() >= size_of::<Page>());
+        // SAFETY: so many bytes are mapped as long as `self` lives, at the start of a page; all of them is atomics.
+        unsafe { &*self.0.base().cast() }
+    }
+
+    fn note<R>(&self, job: usize, run: impl FnOnce() -> R) -> R {
+        let page = self.page();
+        page.last.store(job as u32 + 1, SeqCst);
+        page.begun[job].fetch_add(1, SeqCst);
+        let result = run();
+        page.ended[job].fetch_add(1, SeqCst);
+        result
+    }
+}
+
+/// An initializer: each worker's state.
+pub fn open_log(path: String) -> Result<Log, String> {
+    Mapping::open_file(Path::new(&path)).map(Log).map_err(|e| e.to_string())
+}
+
+/// A job that is no number: its argument says how long its result is.
+pub fn fill(log: &mut Log, (job, length, _weight): Argument) -> String {
+    log.note(job, || text(job, length))
+}
+
+/// Text and not bytes: those are encoded one by one.
+fn text(job: usize, length: usize) -> String {
+    char::from(b'A' + job as u8).to_string().repeat(length)
+}
+
+/// A job that is one.
+pub fn triple(log: &mut Log, job: u64) -> u64 {
+    log.note(job as usize, || 3 * job)
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Work {
+    /// So many jobs in one bundle; the result of the second one goes to the arena.
+    Bundle(usize),
+    /// Jobs so large that each has a slot of its own, as many as there are slots and one more.
+    Slots,
+    /// Numbers in two chunks.
+    Numbers,
+}
+
+#[derive(Clone, Copy)]
+pub struct How {
+    pub work: Work,
+    pub retries: u32,
+    pub wait: WaitPolicy,
+    pub counters_from: u32,
+}
+
+pub const USUAL: How = How { work: Work::Bundle(4), retries: 60_000, wait: WaitPolicy::Block, counters_from: 0 };
+
+/// Numbers in all, and in a chunk.
+const NUMBERS: u64 = 24;
+const CHUNK: usize = 12;
+
+type Argument = (usize, usize, String);
+type Outcomes = Vec<Result<(), JobError>>;
+
+/// Of the results: the second one needs a block of the arena.
+fn length(job: usize) -> usize {
+    if job == 1 { 2030 } else { 10 }
+}
+
+enum Pool {
+    Fill(ProcessPool<Argument, String>, Vec<JobHandle<String>>),
+    Triple(std::sync::Arc<ProcessPool<u64, u64>>, Option<std::thread::JoinHandle<Outcomes>>),
+}
+
+pub struct Jobs {
+    how: How,
+    pool: Pool,
+    look: Look,
+    log: Log,
+    _file: Scratch,
+    jobs: usize,
+    /// The job that the dead one began last.
+    last: Option<u32>,
+}
+
+fn outcome<R: PartialEq + std::fmt::Debug>(result: Result<R, JobError>, expected: R) -> Result<(), JobError> {
+    result.map(|value| assert_eq!(value, expected))
+}
+
+impl Jobs {
+    pub fn new(how: How) -> Self {
+        let file = Scratch::new("steps");
+        let log = Log(Mapping::file(&file.0, 1 << 16).unwrap());
+        let path = file.0.to_string_lossy().into_owned();
+        let builder = ProcessPool::builder().workers(1).region_size(96 << 10).arena_size(10 << 10).retries(how.retries);
+        let builder = builder.wait_policy(how.wait).counters_from(how.counters_from).initializer(open_log, path);
+        let pool = match how.work {
+            Work::Numbers => Pool::Triple(builder.build(triple).unwrap().into(), None),
+            _ => Pool::Fill(builder.build(fill).unwrap(), vec![]),
+        };
+        Jobs { how, pool, look: Look::new(), log, _file: file, jobs: 0, last: None }
+    }
+
+    fn outcomes(&mut self) -> Outcomes {
+        match &mut self.pool {
+            Pool::Fill(_, handles) => {
+                let jobs = handles.drain(..).enumerate();
+                jobs.map(|(n, job)| outcome(job.result(), text(n, length(n)))).collect()
+            }
+            Pool::Triple(_, reader) => reader.take().expect("work has been given").join().unwrap(),
+        }
+    }
+}
+
+impl Scene for Jobs {
+    fn look(&self) -> &Look {
+        &self.look
+    }
+
+    fn stats(&self) -> MillStats {
+        match &self.pool {
+            Pool::Fill(pool, _) => pool.with_mill(|mill| mill.stats()).unwrap(),
+            Pool::Triple(pool, _) => pool.with_mill(|mill| mill.stats()).unwrap(),
+        }
+    }
+
+    fn worker(&self) -> Option<u32> {
+        match &self.pool {
+            Pool::Fill(pool, _) => pool.worker_pids().first().copied(),
+            Pool::Triple(pool, _) => pool.worker_pids().first().copied(),
+        }
+    }
+
+    fn wake(&mut self) {
+        let page = self.log.page();
+        page.begun.iter().chain(&page.ended).chain([&page.last]).for_each(|n| n.store(0, SeqCst));
+        let channel = self.look.channel(0);
+        let nanos = |n| channel.desc().job_nanos.store(n, SeqCst);
+        match &mut self.pool {
+            Pool::Fill(pool, handles) => match self.how.work {
+                Work::Bundle(count) => {
+                    // A sleeper gets a bundle when it holds a microsecond's work.
+                    nanos(1000 / count as u32);
+                    handles.extend((0..count).map(|n| pool.submit((n, length(n), String::new())).unwrap()));
+                    self.jobs = count;
+                }
+                _ => {
+                    // Long ones go one by one.
+                    nanos(u32::MAX);
+                    let next = |n| pool.try_submit((n, length(n), text(n, 1500))).ok();
+                    handles.extend((0..).map_while(next));
+                    self.jobs = handles.len();
+                    assert!((3..JOBS).contains(&self.jobs), "{} jobs fill the pool", self.jobs);
+                }
+            },
+            Pool::Triple(pool, reader) => {
+                // As many as this are begun by one step.
+                nanos(100);
+                let pool = pool.clone();
+                let read = move || {
+                    let map = pool.map(0..NUMBERS).unwrap().chunk_size(CHUNK);
+                    (0..NUMBERS).zip(map).map(|(n, result)| outcome(result, 3 * n)).collect()
+                };
+                *reader = Some(std::thread::spawn(read));
+                self.jobs = NUMBERS as usize;
+                until(|| channel.pending() >= NUMBERS / CHUNK as u64);
+            }
+        }
+        until(|| channel.pending() > 0);
+    }
+
+    fn note(&mut self, _id: u16) {
+        self.last = self.log.page().last.load(SeqCst).checked_sub(1);
+    }
+
+    fn settle(&self) {
+        // The parent takes a slot whose outcomes it has had before when it looks for others.
+        match &self.pool {
+            Pool::Fill(pool, _) => drop(pool.stats()),
+            Pool::Triple(pool, _) => drop(pool.stats()),
+        }
+    }
+
+    fn check(&mut self, before: &MillStats) {
+        let last = self.last;
+        let outcomes = self.outcomes();
+        assert_eq!(outcomes.len(), self.jobs);
+        let after = self.stats();
+        let (again, given_up) = (after.run_again - before.run_again, after.given_up - before.given_up);
+        assert!(again + given_up <= 1, "{again} and {given_up} of one death");
+        assert!(if self.how.retries == 0 { again == 0 } else { given_up == 0 });
+        let mut failed = 0;
+        let page = self.log.page();
+        for (n, outcome) in outcomes.into_iter().enumerate() {
+            let (begun, ended) = (page.begun[n].load(SeqCst), page.ended[n].load(SeqCst));
+            let what = format!("job {n}: begun {begun} times, ended {ended} times, the last one begun was {last:?}");
+            match outcome {
+                Ok(()) => {
+                    assert!(ended >= 1 && begun >= ended, "{what}");
+                    // A death may fall between what the job does and its outcome: that job alone may be run twice.
+                    assert!(begun == 1 || begun == 2 && again == 1 && last == Some(n as u32), "{what}");
+                }
+                Err(JobError::WorkerDied { attempts: 1, .. }) => {
+                    failed += 1;
+                    assert!(begun <= 1, "{what}");
+                    assert!(begun == 0 || last == Some(n as u32), "{what}");
+                }
+                Err(e) => panic!("{what}: {e}"),
+            }
+        }
+        assert_eq!(failed, given_up, "told as given up");
+    }
+}
+
+impl Drop for Jobs {
+    fn drop(&mut self) {
+        // After a failed check.
+        if let Pool::Triple(_, reader) = &mut self.pool
+            && let Some(reader) = reader.take()
+        {
+            let _ = reader.join();
+        }
+    }
+}
