@@ -8,6 +8,7 @@ use gristmill::lock::Holder;
 use gristmill::ring::{Channel, Condition, Region};
 use gristmill::sys::mapping::Mapping;
 use std::fs;
+use std::os::unix::fs::FileExt;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -69,11 +70,13 @@ fn sweep(what: &str, changes: impl FnOnce(&[u8]) -> Vec<(String, Vec<Change>)>) 
     let (report, reports) = std::sync::mpsc::channel();
     let worker = std::thread::spawn(move || {
         let (mut attached, mut refused) = (0, 0);
+        // Written over in place: thousands of files, one after the other, need room that a full disk does not have.
+        let file = fs::OpenOptions::new().write(true).open(&path.0).unwrap();
         for (name, changes) in changes {
             report.send(name).unwrap();
             let mut bytes = good.clone();
             changes.into_iter().for_each(|(at, to)| bytes[at..at + to.len()].copy_from_slice(&to));
-            fs::write(&path.0, bytes).unwrap();
+            file.write_all_at(&bytes, 0).unwrap();
             if use_region(Mapping::open_file(&path.0).unwrap()) { attached += 1 } else { refused += 1 }
         }
         (attached, refused)
