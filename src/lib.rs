@@ -40,6 +40,10 @@
 #[cfg(not(all(target_os = "linux", target_pointer_width = "64")))]
 compile_error!("gristmill is built on futexes, memfd and pidfd: it needs Linux on a 64-bit machine");
 
+// The benchmark is the command's; the workspace member with other libraries adds contenders to it.
+#[cfg(feature = "cli")]
+#[doc(hidden)]
+pub mod bench;
 pub mod layout;
 pub mod lock;
 pub mod pool;

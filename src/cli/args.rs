@@ -9,6 +9,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use super::exit::{self, Exit};
 use super::run::tasks::Task;
 use super::text::{say, shown};
+use gristmill::bench::options::Options as BenchOptions;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -30,6 +31,8 @@ pub enum Command {
     /// Runs a task for each job of the input and prints the results
     #[command(after_help = format!("{EXAMPLES}\n\n{}", exit::HELP))]
     Run(RunOptions),
+    /// Measures ways to hand payloads from process to process, all by one method
+    Bench(BenchOptions),
 }
 
 /// The options of `gristmill run`.
@@ -92,7 +95,11 @@ fn number_of_workers(text: &str) -> Result<usize, String> {
 /// The exit code, when there is nothing to run.
 pub fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Command, Exit> {
     let args: Vec<OsString> = args.into_iter().collect();
-    let help = if args.get(1).is_some_and(|first| first == "run") { "gristmill run --help" } else { "gristmill --help" };
+    let help = match args.get(1).and_then(|first| first.to_str()) {
+        Some("run") => "gristmill run --help",
+        Some("bench") => "gristmill bench --help",
+        _ => "gristmill --help",
+    };
     let error = match CommandLine::try_parse_from(args) {
         Ok(line) => return Ok(line.command),
         Err(error) => error,
@@ -130,6 +137,7 @@ mod tests {
     fn options(line: &str) -> Result<RunOptions, String> {
         match CommandLine::try_parse_from(line.split(' ')) {
             Ok(CommandLine { command: Command::Run(options) }) => Ok(options),
+            Ok(other) => panic!("{other:?}"),
             Err(error) => Err(one_line(&error.to_string())),
         }
     }

@@ -3,6 +3,7 @@
 #![forbid(unsafe_code)]
 
 mod args;
+mod bench;
 mod exit;
 mod run;
 mod text;
@@ -12,9 +13,11 @@ use std::process::ExitCode;
 /// Does what the command line asks for and gives the exit code.
 pub fn main() -> ExitCode {
     // In a worker this serves jobs and never returns.
-    gristmill::init(run::processes::registry());
+    let tasks = [run::processes::registry(), gristmill::bench::contenders::engine::registry()];
+    gristmill::init(tasks.into_iter().flatten().collect());
     let exit = match args::parse(std::env::args_os()) {
         Ok(args::Command::Run(options)) => run::run(&options, run::processes::start),
+        Ok(args::Command::Bench(options)) => bench::bench(&options),
         Err(exit) => exit,
     };
     exit.into()

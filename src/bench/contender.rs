@@ -1,0 +1,220 @@
+//! What a contender is: one trait, one file for each in `contenders`.
+
+use super::control::Control;
+use serde::{Deserialize, Serialize};
+use std::ops::Range;
+
+/// Why something could not be done, for a reader.
+pub type Failure = Box<dyn std::error::Error + Send + Sync>;
+
+/// With [`Failure`].
+pub type Result<T> = std::result::Result<T, Failure>;
+
+/// What contenders are compared within.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Family {
+    /// This crate.
+    Engine,
+    /// Pipes and other queues of the kernel.
+    Kernel,
+    /// Other ways to use shared memory, each of which isolates one cause.
+    Memory,
+    /// Threads: the reference for "no processes".
+    Threads,
+    /// Other libraries and programs.
+    Peer,
+}
+
+/// What who finds nothing does. Only like is compared with like.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Waits {
+    /// Sleeps at once, until it is woken.
+    Block,
+    /// Looks again for a bounded time, then sleeps.
+    Adaptive,
+    /// Looks again and again.
+    Spin,
+}
+
+/// What is known of a contender before it runs.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Info {
+    /// Its name on the command line and in reports: lower case, words joined by `-`.
+    pub name: String,
+    /// What it is, in a few words.
+    pub says: String,
+    /// See [`Family`].
+    pub family: Family,
+    /// See [`Waits`].
+    pub waits: Waits,
+    /// Whether several payloads can go in one call.
+    pub batches: bool,
+}
+
+impl Info {
+    /// Of a contender that sends one payload in a call.
+    pub fn new(name: &str, says: &str, family: Family, waits: Waits) -> Info {
+        Info { name: name.into(), says: says.into(), family, waits, batches: false }
+    }
+
+    /// Of one that can send several in a call.
+    pub fn batching(self) -> Info {
+        Info { batches: true, ..self }
+    }
+}
+
+/// Whether payloads go one way, or are jobs whose results come back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Pattern {
+    /// From producers to consumers.
+    OneWay,
+    /// From a producer to workers, and a result of 8 bytes from each back to one who collects.
+    Calls,
+}
+
+/// What is asked of a contender.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Shape {
+    /// See [`Pattern`].
+    pub pattern: Pattern,
+    /// Bytes of a payload, a multiple of 8.
+    pub payload: usize,
+    /// Who sends.
+    pub producers: usize,
+    /// Who receives.
+    pub consumers: usize,
+    /// Payloads in one call; 1 is a call for each.
+    pub batch: usize,
+    /// Payloads that the queue has room for, as far as the contender can be told.
+    pub capacity: usize,
+    /// Nanoseconds of work on each payload.
+    pub work: u64,
+}
+
+impl std::fmt::Display for Shape {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} B, {}x{}", self.payload, self.producers, self.consumers)?;
+        if self.pattern == Pattern::Calls {
+            f.write_str(", there and back")?;
+        }
+        if self.batch > 1 {
+            write!(f, ", batches of {}", self.batch)?;
+        }
+        write!(f, ", room for {}", self.capacity)?;
+        if self.work > 0 {
+            write!(f, ", {} us of work", self.work as f64 / 1e3)?;
+        }
+        Ok(())
+    }
+}
+
+/// Payloads of one size, side by side.
+#[derive(Clone, Copy, Debug)]
+pub struct Payloads<'a> {
+    bytes: &'a [u8],
+    size: usize,
+}
+
+impl<'a> Payloads<'a> {
+    /// Of `size` bytes each.
+    pub fn new(bytes: &'a [u8], size: usize) -> Self {
+        debug_assert!(bytes.len().is_multiple_of(size));
+        Payloads { bytes, size }
+    }
+
+    /// All of them.
+    pub fn bytes(self) -> &'a [u8] {
+        self.bytes
+    }
+
+    /// How many they are.
+    pub fn count(self) -> usize {
+        self.bytes.len() / self.size
+    }
+
+    /// One after the other.
+    pub fn iter(self) -> impl Iterator<Item = &'a [u8]> {
+        self.bytes.chunks_exact(self.size)
+    }
+}
+
+/// A producer's end of a queue.
+pub trait Sender {
+    /// Sends all payloads, and waits for room. A contender that does not batch is given one at a time.
+    ///
+    /// # Errors
+    /// If the queue is broken.
+    fn send(&mut self, payloads: Payloads<'_>) -> Result<()>;
+}
+
+/// A consumer's end.
+pub trait Receiver {
+    /// Waits for a payload, and hands it and others that are there to `each`: at most `most`.
+    ///
+    /// # Errors
+    /// If the queue is broken.
+    fn receive(&mut self, most: usize, each: &mut dyn FnMut(&[u8])) -> Result<()>;
+}
+
+/// A queue whose ends can be taken in any process that is forked from this one, or in any thread.
+pub trait Queue: Sync {
+    /// The end of a producer, counted from 0; called in its process.
+    ///
+    /// # Errors
+    /// If the system refuses.
+    fn sender(&self, producer: usize) -> Result<Box<dyn Sender + '_>>;
+
+    /// The end of a consumer, counted from 0; called in its process.
+    ///
+    /// # Errors
+    /// If the system refuses.
+    fn receiver(&self, consumer: usize) -> Result<Box<dyn Receiver + '_>>;
+}
+
+/// Participants that a contender starts itself, since they are no copies of this process.
+pub trait Started {
+    /// Their processes: producers first, in the order of their seats.
+    fn pids(&self) -> Vec<u32>;
+}
+
+/// Jobs whose results come back to the caller.
+pub trait Pool {
+    /// Has all payloads of the numbers worked on, `batch` in one call where the pool can, and gives the wrapping sum of the results.
+    ///
+    /// # Errors
+    /// If a job failed.
+    fn call(&mut self, numbers: Range<u64>) -> Result<u64>;
+
+    /// The workers' processes; none if they are threads.
+    fn pids(&self) -> Vec<u32>;
+}
+
+/// A contender that is ready to run.
+pub enum Opened {
+    /// Participants are to be forked.
+    Processes(Box<dyn Queue>),
+    /// Participants are to be threads of this process.
+    Threads(Box<dyn Queue>),
+    /// Participants run already.
+    Started(Box<dyn Started>),
+    /// This process calls.
+    Pool(Box<dyn Pool>),
+}
+
+/// One way to hand payloads over.
+pub trait Contender: Sync {
+    /// What it is.
+    fn info(&self) -> Info;
+
+    /// Why it has no part in figures of this shape, if so: what it does not do at all, without asking the system.
+    fn refuses(&self, shape: &Shape) -> Option<String>;
+
+    /// Makes what it needs. The process has one thread and is this turn's own: what is left behind ends with it, but for what has a name.
+    ///
+    /// # Errors
+    /// What the system refused: the contender is skipped, with this reason.
+    fn open(&self, shape: &Shape, control: &Control) -> Result<Opened>;
+}

@@ -1,0 +1,16 @@
+//! The contenders, one file for each.
+
+mod crossbeam;
+pub mod engine;
+mod pipe_locked;
+
+use super::contender::Contender;
+
+/// All of this crate. Those of other libraries and programs are in a workspace member of their own.
+pub fn all() -> Vec<Box<dyn Contender>> {
+    let mut all: Vec<Box<dyn Contender>> = vec![];
+    all.extend(engine::all());
+    all.push(Box::new(pipe_locked::PipeLocked));
+    all.push(Box::new(crossbeam::Crossbeam));
+    all
+}

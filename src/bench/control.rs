@@ -1,0 +1,186 @@
+//! The page that all participants of a turn share: who is to do what, and how far they are.
+//!
+//! It is the harness's own, and touched as little as possible: a participant stores to a line of its own, which the host looks at from time to time.
+
+use super::contender::Result;
+use crate::sys::futex;
+use memmap2::{MmapOptions, MmapRaw};
+use std::fs::{File, OpenOptions};
+use std::os::fd::AsRawFd;
+use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
+use std::sync::atomic::{AtomicU32, AtomicU64};
+
+/// Participants of a turn, at most.
+pub const SEATS: usize = 512;
+
+#[repr(C, align(128))]
+struct Head {
+    /// The number of the phase that is on.
+    phase: AtomicU32,
+    /// Whether consumers note how late each payload was.
+    record: AtomicU32,
+    /// Payloads of each producer.
+    jobs: AtomicU64,
+    /// Nanoseconds between two payloads of a producer; 0 for as fast as can be.
+    interval: AtomicU64,
+    /// When the first one is due.
+    start: AtomicU64,
+}
+
+/// What one participant says.
+#[repr(C, align(128))]
+pub struct Seat {
+    /// The last phase that it has finished, and one more: 1 when it is ready for the first.
+    pub done: AtomicU32,
+    /// Payloads sent or received, since the start.
+    pub count: AtomicU64,
+    /// The sum of [`mix`](super::payload::mix) of their numbers.
+    pub digest: AtomicU64,
+    /// Payloads that were not as they were sent.
+    pub wrong: AtomicU64,
+    /// Samples noted in this phase.
+    pub noted: AtomicU64,
+}
+
+/// What producers do in a phase.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Orders {
+    /// Which phase it is.
+    pub phase: u32,
+    /// Payloads of each producer.
+    pub jobs: u64,
+    /// Nanoseconds between two payloads of a producer; 0 for as fast as can be.
+    pub interval: u64,
+    /// When the first one is due.
+    pub start: u64,
+}
+
+/// The page, as one process has it.
+pub struct Control {
+    map: MmapRaw,
+    file: File,
+    samples: usize,
+}
+
+impl Control {
+    /// A new page, with room for so many samples of each participant.
+    ///
+    /// # Errors
+    /// If there is no memory.
+    pub fn create(samples: usize) -> Result<Control> {
+        let file = crate::sys::mapping::memory_file(&[])?;
+        file.set_len((size_of::<Head>() + SEATS * size_of::<Seat>() + SEATS * samples * 8) as u64)?;
+        Control::over(file, samples)
+    }
+
+    /// The page that process `pid` has as descriptor `fd`.
+    ///
+    /// # Errors
+    /// If it is not there any more.
+    pub fn open(at: &Address) -> Result<Control> {
+        let path = format!("/proc/{}/fd/{}", at.pid, at.fd);
+        Control::over(OpenOptions::new().read(true).write(true).open(path)?, at.samples)
+    }
+
+    fn over(file: File, samples: usize) -> Result<Control> {
+        let map = MmapOptions::new().map_raw(&file)?;
+        assert!(map.len() >= size_of::<Head>() + SEATS * size_of::<Seat>() + SEATS * samples * 8);
+        Ok(Control { map, file, samples })
+    }
+
+    /// Where other programs find it.
+    pub fn address(&self) -> Address {
+        Address { pid: std::process::id(), fd: self.file.as_raw_fd(), samples: self.samples }
+    }
+
+    fn head(&self) -> &Head {
+        // SAFETY: the mapping is larger than a head, lives as long as `self`, and a head is atomics only.
+        unsafe { &*self.map.as_ptr().cast::<Head>() }
+    }
+
+    /// The seat of a participant: producers first, then consumers.
+    pub fn seat(&self, seat: usize) -> &Seat {
+        assert!(seat < SEATS);
+        // SAFETY: as above; there are `SEATS` of them behind the head, whose size is a multiple of their alignment.
+        unsafe { &*self.map.as_ptr().add(size_of::<Head>()).cast::<Seat>().add(seat) }
+    }
+
+    fn sample(&self, seat: usize, n: usize) -> &AtomicU64 {
+        assert!(seat < SEATS && n < self.samples);
+        let at = size_of::<Head>() + SEATS * size_of::<Seat>() + (seat * self.samples + n) * 8;
+        // SAFETY: as above; `over` has looked that they are all inside.
+        unsafe { &*self.map.as_ptr().add(at).cast::<AtomicU64>() }
+    }
+
+    /// Starts a phase. What belongs to it is written before: R1 ↔ A1.
+    pub fn begin(&self, orders: &Orders, record: bool) {
+        let head = self.head();
+        (0..SEATS).for_each(|seat| self.seat(seat).noted.store(0, Relaxed));
+        head.record.store(record.into(), Relaxed);
+        head.jobs.store(orders.jobs, Relaxed);
+        head.interval.store(orders.interval, Relaxed);
+        head.start.store(orders.start, Relaxed);
+        head.phase.store(orders.phase, Release); // R1
+        futex::wake_all(&head.phase);
+    }
+
+    /// Waits for the phase after `last` and tells what it is.
+    pub fn wait_for(&self, last: u32) -> Orders {
+        let head = self.head();
+        loop {
+            let phase = head.phase.load(Acquire); // A1
+            if phase != last {
+                let (jobs, interval) = (head.jobs.load(Relaxed), head.interval.load(Relaxed));
+                return Orders { phase, jobs, interval, start: head.start.load(Relaxed) };
+            }
+            futex::wait(&head.phase, phase, None);
+        }
+    }
+
+    /// Notes how many nanoseconds after the moment it was due a payload was there, if that is asked for.
+    #[inline]
+    pub fn note(&self, seat: usize, late: impl FnOnce() -> u64) {
+        if self.head().record.load(Relaxed) == 0 {
+            return;
+        }
+        let noted = &self.seat(seat).noted;
+        let n = noted.load(Relaxed);
+        if (n as usize) < self.samples {
+            self.sample(seat, n as usize).store(late(), Relaxed);
+            noted.store(n + 1, Relaxed);
+        }
+    }
+
+    /// What was noted at a seat in this phase.
+    pub fn noted(&self, seat: usize) -> impl Iterator<Item = u64> {
+        let n = self.seat(seat).noted.load(Relaxed) as usize;
+        (0..n.min(self.samples)).map(move |k| self.sample(seat, k).load(Relaxed))
+    }
+}
+
+/// Where a page is found by programs that are no copies of its maker.
+#[derive(Clone, Copy, Debug, serde::Serialize, serde::Deserialize)]
+pub struct Address {
+    pid: u32,
+    fd: i32,
+    samples: usize,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_one_mapping_writes_another_reads() {
+        let control = Control::create(3).unwrap();
+        let other = Control::open(&control.address()).unwrap();
+        let orders = Orders { phase: 1, jobs: 7, interval: 5, start: 3 };
+        control.begin(&orders, true);
+        assert_eq!(other.wait_for(0), orders);
+        (10..20).for_each(|late| other.note(SEATS - 1, || late));
+        assert_eq!(control.noted(SEATS - 1).collect::<Vec<_>>(), [10, 11, 12]);
+        control.begin(&Orders { phase: 2, ..orders }, false);
+        other.note(0, || panic!("nothing is to be noted"));
+        assert_eq!(control.noted(SEATS - 1).count(), 0);
+    }
+}

@@ -1,0 +1,143 @@
+//! The machine that figures were measured on: without it they say nothing.
+
+use crate::sys::limits;
+use serde::{Deserialize, Serialize};
+use std::fs;
+use std::process::Command;
+
+/// The card that goes with every report.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Environment {
+    /// When the run began, in UTC.
+    pub started: String,
+    /// The CPU's model.
+    pub cpu: String,
+    /// CPUs that this process may use.
+    pub cores: usize,
+    /// CPUs of the machine, and threads of a core where the machine tells.
+    pub topology: String,
+    /// Data and unified caches of the first CPU.
+    pub caches: Vec<String>,
+    /// How the clock rate is chosen.
+    pub governor: String,
+    /// Kernel and its version.
+    pub kernel: String,
+    /// Whether a hypervisor is below.
+    pub virtual_machine: bool,
+    /// What the kernel does against flaws of the CPU.
+    pub mitigations: Vec<String>,
+    /// Limits of the control group.
+    pub cgroup: Vec<String>,
+    /// Bytes of memory.
+    pub memory: u64,
+    /// Whether participants were kept on CPUs.
+    pub pinning: String,
+    /// Load averages before.
+    pub load_before: String,
+    /// And after.
+    pub load_after: String,
+    /// The compiler, if there is one now.
+    pub compiler: String,
+    /// The commit, if this is a checkout.
+    pub commit: String,
+    /// Whether it was built with optimization.
+    pub optimized: bool,
+}
+
+fn read(path: &str) -> Option<String> {
+    Some(fs::read_to_string(path).ok()?.trim().to_owned())
+}
+
+fn said_by(program: &str, arguments: &[&str]) -> Option<String> {
+    let output = Command::new(program).args(arguments).output().ok()?;
+    output.status.success().then(|| String::from_utf8_lossy(&output.stdout).trim().to_owned())
+}
+
+impl Environment {
+    /// As it is now.
+    pub fn now() -> Environment {
+        let unknown = || String::from("unknown");
+        let cpuinfo = read("/proc/cpuinfo").unwrap_or_default();
+        let field = |name: &str| cpuinfo.lines().find_map(|line| Some(line.strip_prefix(name)?.split_once(": ")?.1.to_owned()));
+        let cpus = cpuinfo.lines().filter(|line| line.starts_with("processor")).count();
+        let smt = match read("/sys/devices/system/cpu/smt/active").as_deref() {
+            Some("1") => "SMT on",
+            Some("0") => "SMT off",
+            _ => "SMT unknown",
+        };
+        Environment {
+            started: said_by("date", &["-u", "+%Y-%m-%d %H:%M"]).unwrap_or_else(unknown),
+            cpu: field("model name").unwrap_or_else(unknown),
+            cores: limits::cpus(),
+            topology: format!("{cpus} CPUs, {smt}"),
+            caches: caches(),
+            governor: read("/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor")
+                .unwrap_or_else(|| "not shown by this machine".into()),
+            kernel: format!("Linux {}", read("/proc/sys/kernel/osrelease").unwrap_or_else(unknown)),
+            virtual_machine: cpuinfo
+                .lines()
+                .any(|line| line.starts_with("flags") && line.split(' ').any(|flag| flag == "hypervisor")),
+            mitigations: mitigations(),
+            cgroup: cgroup(),
+            memory: read("/proc/meminfo")
+                .and_then(|text| text.lines().next()?.split_whitespace().nth(1)?.parse::<u64>().ok())
+                .map_or(0, |k| k << 10),
+            pinning: "none: the kernel places all participants".into(),
+            load_before: load(),
+            load_after: String::new(),
+            compiler: said_by("rustc", &["--version"]).unwrap_or_else(unknown),
+            commit: commit().unwrap_or_else(unknown),
+            optimized: !cfg!(debug_assertions),
+        }
+    }
+}
+
+/// The load averages of 1, 5 and 15 minutes.
+pub fn load() -> String {
+    let text = read("/proc/loadavg").unwrap_or_default();
+    text.split(' ').take(3).collect::<Vec<_>>().join(" ")
+}
+
+/// Hundredths of seconds, since the machine started, in which it wanted to run and another machine had its CPU; and of all time.
+pub fn stolen() -> Option<(u64, u64)> {
+    let text = read("/proc/stat")?;
+    let times: Vec<u64> = text.lines().next()?.split_whitespace().skip(1).filter_map(|n| n.parse().ok()).collect();
+    Some((*times.get(7)?, times.iter().take(8).sum()))
+}
+
+fn caches() -> Vec<String> {
+    let one = |n: usize| {
+        let of = |what: &str| read(&format!("/sys/devices/system/cpu/cpu0/cache/index{n}/{what}"));
+        let kind = of("type").filter(|kind| kind != "Instruction")?;
+        Some(format!("L{} {} {}", of("level")?, kind.to_lowercase(), of("size")?))
+    };
+    (0..8).filter_map(one).collect()
+}
+
+fn mitigations() -> Vec<String> {
+    let entries = fs::read_dir("/sys/devices/system/cpu/vulnerabilities").into_iter().flatten().flatten();
+    let mut all: Vec<String> = entries
+        .filter_map(|entry| {
+            let says = fs::read_to_string(entry.path()).ok()?;
+            let says = says.trim();
+            (says != "Not affected").then(|| format!("{}: {says}", entry.file_name().to_string_lossy()))
+        })
+        .collect();
+    all.sort();
+    all
+}
+
+fn cgroup() -> Vec<String> {
+    let path =
+        read("/proc/self/cgroup").and_then(|text| Some(text.lines().find_map(|line| line.strip_prefix("0::"))?.to_owned()));
+    let Some(path) = path else { return vec![] };
+    let limits = ["cpu.max", "cpuset.cpus.effective", "memory.max", "pids.max"];
+    limits.iter().filter_map(|name| Some(format!("{name} {}", read(&format!("/sys/fs/cgroup{path}/{name}"))?))).collect()
+}
+
+fn commit() -> Option<String> {
+    let git = |arguments: &[&str]| said_by("git", &[&["-C", env!("CARGO_MANIFEST_DIR")], arguments].concat());
+    let commit = git(&["rev-parse", "--short", "HEAD"])?;
+    let clean = git(&["status", "--porcelain", "--untracked-files=no"]).is_some_and(|changes| changes.is_empty());
+    Some(if clean { commit } else { format!("{commit} with changes") })
+}

@@ -1,0 +1,25 @@
+//! The benchmark: ways to hand payloads from one process to another, all measured by one method.
+//!
+//! Each part uses only those below it: reports, the session (rounds in random order), the turn (one contender in a process of its own), its
+//! participants, contenders, and what these stand on: the page that all share, payloads, work, counters.
+
+pub mod command;
+pub mod contender;
+pub mod contenders;
+pub mod control;
+mod environment;
+pub mod isolate;
+mod kill;
+mod measure;
+pub mod options;
+pub mod participant;
+pub mod participants;
+pub mod payload;
+mod plan;
+mod report;
+pub mod results;
+mod session;
+pub mod shared;
+mod statistics;
+mod turn;
+pub mod work;

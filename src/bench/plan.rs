@@ -1,0 +1,122 @@
+//! What a run consists of: which shapes, how long, how often.
+
+use super::contender::{Pattern, Shape};
+use super::options::Options;
+use super::results::Axis;
+use super::turn::Lengths;
+use std::time::Duration;
+
+/// Nobody waits much for whom: room for so many payloads unless a figure is about that. As many bytes as a pipe has at 64 bytes each.
+const CAPACITY: usize = 1024;
+
+/// More than this is in no queue at a time, whatever the capacity: large payloads would need gigabytes.
+const MOST_BYTES: usize = 64 << 20;
+
+/// A figure: one shape in which all contenders are measured.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Case {
+    /// What is varied.
+    pub axis: Axis,
+    /// The shape.
+    pub shape: Shape,
+}
+
+/// A whole run.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Plan {
+    /// The figures, in order.
+    pub cases: Vec<Case>,
+    /// How often each is measured.
+    pub rounds: usize,
+    /// How long the parts of a turn take.
+    pub lengths: Lengths,
+    /// Shares of its own maximum at which each contender's latency is measured.
+    pub shares: Vec<f64>,
+    /// And a rate that is the same for all.
+    pub common: f64,
+    /// How often a consumer of each contender is killed.
+    pub kills: usize,
+}
+
+impl Plan {
+    /// What the options ask for.
+    pub fn of(options: &Options) -> Plan {
+        let base = bounded(Shape {
+            pattern: Pattern::OneWay,
+            payload: options.payload.unwrap_or(64),
+            producers: 1,
+            consumers: options.workers.unwrap_or(2),
+            batch: 1,
+            capacity: CAPACITY,
+            work: 0,
+        });
+        let mut cases = vec![Case { axis: Axis::Base, shape: base }];
+        let mut vary = |axis, shape: Shape| {
+            let case = Case { axis, shape: bounded(shape) };
+            if case.shape != base && !cases.iter().any(|other| other.shape == case.shape) {
+                cases.push(case);
+            }
+        };
+        let full = options.full;
+        vary(Axis::Batch, Shape { batch: 64, ..base });
+        vary(Axis::Calls, Shape { pattern: Pattern::Calls, ..base });
+        if full {
+            if options.payload.is_none() {
+                [8, 512, 4096, 64 << 10, 1 << 20]
+                    .into_iter()
+                    .for_each(|payload| vary(Axis::Payload, Shape { payload, ..base }));
+            }
+            if options.workers.is_none() {
+                let twice = 2 * crate::sys::limits::cpus();
+                let shapes = [(1, 1), (2, 1), (2, 2), (4, 4), (1, 8), (8, 1), (twice, twice)];
+                shapes
+                    .into_iter()
+                    .for_each(|(producers, consumers)| vary(Axis::Participants, Shape { producers, consumers, ..base }));
+            }
+            [8, 512].into_iter().for_each(|batch| vary(Axis::Batch, Shape { batch, ..base }));
+            vary(Axis::Batch, Shape { payload: 8, batch: 64, ..base });
+            vary(Axis::Calls, Shape { pattern: Pattern::Calls, batch: 64, ..base });
+            [8, 16 << 10].into_iter().for_each(|capacity| vary(Axis::Capacity, Shape { capacity, ..base }));
+            [1_000, 10_000, 100_000].into_iter().for_each(|work| vary(Axis::Work, Shape { work, ..base }));
+        }
+        let millis = Duration::from_millis;
+        let lengths = match full {
+            true => Lengths { warm_up: millis(100), measured: millis(300), idle: millis(100) },
+            false => Lengths { warm_up: millis(20), measured: millis(60), idle: millis(0) },
+        };
+        let rounds = options.rounds.unwrap_or(if full { 7 } else { 3 });
+        let shares = if full { vec![0.1, 0.5, 0.8] } else { vec![] };
+        Plan { cases, rounds, lengths, shares, common: 5_000.0, kills: if full { 10 } else { 1 } }
+    }
+
+    /// The shape in which latency is measured and consumers are killed.
+    pub fn base(&self) -> Shape {
+        self.cases[0].shape
+    }
+}
+
+/// Not more bytes in a queue than a machine has room for.
+fn bounded(shape: Shape) -> Shape {
+    Shape { capacity: shape.capacity.min((MOST_BYTES / shape.payload).max(4)), ..shape }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_shape_is_measured_twice_and_none_needs_gigabytes() {
+        let plan = Plan::of(&Options { full: true, ..Options::default() });
+        for (n, case) in plan.cases.iter().enumerate() {
+            assert!(case.shape.capacity * case.shape.payload <= MOST_BYTES, "{case:?}");
+            assert!(!plan.cases[..n].iter().any(|other| other.shape == case.shape), "{case:?}");
+        }
+        assert!(plan.cases.len() > 20);
+    }
+
+    #[test]
+    fn what_is_given_is_not_varied() {
+        let plan = Plan::of(&Options { full: true, payload: Some(8), workers: Some(3), ..Options::default() });
+        assert!(plan.cases.iter().all(|case| case.shape.payload == 8 && case.shape.consumers == 3), "{plan:?}");
+    }
+}

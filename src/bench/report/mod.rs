@@ -1,0 +1,5 @@
+//! Reports of a run, one file for each form.
+
+pub mod json;
+pub mod numbers;
+pub mod terminal;

@@ -1,0 +1,381 @@
+//! A run: turns in random order, round by round, and what they say together.
+
+use super::contender::{Contender, Info, Pattern, Result, Shape};
+use super::environment::{self, Environment};
+use super::isolate::{self, Ended, isolated};
+use super::kill::{self, Fate};
+use super::measure;
+use super::plan::{Case, Plan};
+use super::results::{Axis, Crossover, Entry, Kill, Pace, Results, SCHEMA, SelfTest, Skipped, Summary};
+use super::statistics::{Interval, median};
+use super::turn::{Aim, Lengths, Played, play};
+use rand::rngs::SmallRng;
+use rand::seq::SliceRandom;
+use rand::{RngExt, SeedableRng};
+use std::time::Duration;
+
+/// A turn that takes this much longer than it should hangs somewhere where its host does not see it.
+const GRACE: Duration = Duration::from_secs(60);
+
+/// Who is told how far the run is.
+pub trait Progress {
+    /// So many of so many turns are over; what is next.
+    fn at(&self, done: usize, of: usize, next: &str);
+}
+
+/// A run under way.
+pub struct Session<'a> {
+    contenders: &'a [Box<dyn Contender>],
+    plan: &'a Plan,
+    interrupted: &'a dyn Fn() -> bool,
+    progress: &'a dyn Progress,
+    rng: SmallRng,
+    clock: f64,
+    turns: (usize, usize),
+    partial: bool,
+    skipped: Vec<Skipped>,
+    entries: Vec<Entry>,
+    kills: Vec<Kill>,
+}
+
+/// Runs everything, as far as nobody interrupts it.
+///
+/// # Errors
+/// If the system refuses what the run itself needs.
+pub fn run(
+    contenders: &[Box<dyn Contender>],
+    plan: &Plan,
+    seed: u64,
+    command: String,
+    interrupted: &dyn Fn() -> bool,
+    progress: &dyn Progress,
+) -> Result<Results> {
+    isolate::adopt_orphans()?;
+    let mut environment = Environment::now();
+    let stolen = environment::stolen();
+    let clock = measure::clock_cost();
+    let turns = contenders.len() * (plan.cases.len() + plan.shares.len() + 1) * plan.rounds + contenders.len() * plan.kills;
+    let mut session = Session {
+        contenders,
+        plan,
+        interrupted,
+        progress,
+        rng: SmallRng::seed_from_u64(seed),
+        clock,
+        turns: (0, turns),
+        partial: false,
+        skipped: vec![],
+        entries: vec![],
+        kills: vec![],
+    };
+    session.throughput();
+    session.latency();
+    session.kill_all();
+    environment.load_after = environment::load();
+    let self_tests = self_tests(&session.entries, clock);
+    let noise = noise(&environment, stolen, environment::stolen(), &session.entries);
+    Ok(Results {
+        schema: SCHEMA,
+        version: env!("CARGO_PKG_VERSION").into(),
+        command,
+        seed,
+        partial: session.partial,
+        environment,
+        self_tests,
+        noise,
+        clock,
+        contenders: contenders.iter().map(|c| c.info()).collect(),
+        skipped: session.skipped,
+        crossovers: crossovers(&session.entries),
+        entries: session.entries,
+        kills: session.kills,
+    })
+}
+
+/// One who is to play: which contender, in which shape, at which pace.
+#[derive(Clone, Copy)]
+struct Player {
+    contender: usize,
+    aim: Aim,
+    pace: Option<Pace>,
+    /// The same contender once more, to see what chance alone does.
+    again: bool,
+}
+
+impl Session<'_> {
+    fn info(&self, contender: usize) -> Info {
+        self.contenders[contender].info()
+    }
+
+    fn skip(&mut self, contender: usize, shape: Option<Shape>, why: String) {
+        let skipped = Skipped { contender: self.info(contender).name, shape, why };
+        if !self.skipped.contains(&skipped) {
+            self.skipped.push(skipped);
+        }
+    }
+
+    fn throughput(&mut self) {
+        for case in self.plan.cases.clone() {
+            let all = (0..self.contenders.len()).map(|contender| Player {
+                contender,
+                aim: Aim::Throughput,
+                pace: None,
+                again: false,
+            });
+            let mut players: Vec<Player> = all.collect();
+            if case.axis == Axis::Base {
+                // A/A: the first one that takes part, twice.
+                let twice =
+                    players.iter().find(|player| self.contenders[player.contender].refuses(&case.shape).is_none()).copied();
+                players.extend(twice.map(|player| Player { again: true, ..player }));
+            }
+            self.play_case(case, players);
+        }
+    }
+
+    /// At a rate that is the same for all, and at shares of the median rate that each had in the base shape.
+    fn latency(&mut self) {
+        let shape = self.plan.base();
+        if shape.payload < 16 || shape.pattern != Pattern::OneWay {
+            return;
+        }
+        let rates: Vec<Option<f64>> = (0..self.contenders.len())
+            .map(|contender| {
+                let name = self.info(contender).name;
+                let entry = self.entries.iter().find(|e| e.axis == Axis::Base && e.contender == name)?;
+                Some(entry.summary.as_ref()?.rate.median)
+            })
+            .collect();
+        let paces =
+            [Pace::Common(self.plan.common)].into_iter().chain(self.plan.shares.iter().map(|&share| Pace::Share(share)));
+        for pace in paces {
+            let players = rates.iter().enumerate().filter_map(|(contender, rate)| {
+                let rate = match pace {
+                    // Who cannot keep up has no latency at that rate, only a queue that grows.
+                    Pace::Common(common) => (common < 0.9 * (*rate)?).then_some(common)?,
+                    Pace::Share(share) => share * (*rate)?,
+                };
+                Some(Player { contender, aim: Aim::Latency { rate }, pace: Some(pace), again: false })
+            });
+            let players = players.collect();
+            self.play_case(Case { axis: Axis::Latency, shape }, players);
+        }
+    }
+
+    /// All players in all rounds: each round in an order of its own, and the next one in the reverse of that.
+    fn play_case(&mut self, case: Case, mut players: Vec<Player>) {
+        players.retain(|player| match self.contenders[player.contender].refuses(&case.shape) {
+            Some(why) => {
+                self.skip(player.contender, Some(case.shape), why);
+                false
+            }
+            None => true,
+        });
+        let mut rounds: Vec<Vec<Played>> = vec![vec![]; players.len()];
+        let mut failures: Vec<Vec<String>> = vec![vec![]; players.len()];
+        let mut order: Vec<usize> = (0..players.len()).collect();
+        for round in 0..self.plan.rounds {
+            if round % 2 == 0 {
+                order.shuffle(&mut self.rng);
+            } else {
+                order.reverse();
+            }
+            for &at in &order {
+                // Who has failed twice fails again, and may take a minute each time.
+                if self.partial || failures[at].len() > 1 {
+                    continue;
+                }
+                match self.turn(players[at], &case.shape) {
+                    Ended::Value(played) => rounds[at].push(played),
+                    Ended::Failed(why) | Ended::Died(why) => failures[at].push(why),
+                    Ended::Hung => failures[at].push("hangs".into()),
+                    Ended::Interrupted => self.partial = true,
+                }
+            }
+        }
+        for ((player, rounds), failures) in players.into_iter().zip(rounds).zip(failures) {
+            if rounds.is_empty() {
+                if let Some(why) = failures.first() {
+                    self.skip(player.contender, Some(case.shape), why.clone());
+                }
+                continue;
+            }
+            let name = self.info(player.contender).name;
+            let contender = if player.again { format!("{name} again") } else { name };
+            let summary = summary(&rounds, self.clock);
+            let (axis, shape) = (case.axis, case.shape);
+            self.entries.push(Entry { contender, axis, shape, aim: player.aim, pace: player.pace, rounds, failures, summary });
+        }
+    }
+
+    fn turn(&mut self, player: Player, shape: &Shape) -> Ended<Played> {
+        let contender = &*self.contenders[player.contender];
+        self.tell(&contender.info().name, shape);
+        let lengths = self.plan.lengths;
+        let limit = lengths.warm_up * 4 + lengths.measured * 4 + lengths.idle + GRACE;
+        isolated(limit, self.interrupted, || play(contender, shape, &lengths, player.aim))
+            .unwrap_or_else(|why| Ended::Failed(why.to_string()))
+    }
+
+    fn tell(&mut self, name: &str, shape: &Shape) {
+        self.progress.at(self.turns.0, self.turns.1, &format!("{name}, {shape}"));
+        self.turns.0 = (self.turns.0 + 1).min(self.turns.1);
+    }
+
+    fn kill_all(&mut self) {
+        let shape = Shape { consumers: self.plan.base().consumers.max(2), ..self.plan.base() };
+        for at in 0..self.contenders.len() {
+            let contender = &*self.contenders[at];
+            let name = contender.info().name;
+            // Who could not run at all has been told of.
+            let ran = self.entries.iter().any(|entry| entry.contender == name && entry.shape.pattern == Pattern::OneWay);
+            let mut fates = vec![];
+            for _ in 0..self.plan.kills {
+                if self.partial || !ran || fates.first() == Some(&Fate::NoProcess) {
+                    break;
+                }
+                let after = Duration::from_micros(self.rng.random_range(2_000..30_000));
+                self.tell(&name, &shape);
+                match isolated(GRACE, self.interrupted, || kill::kill(contender, &shape, after)) {
+                    Ok(Ended::Value(fate)) => fates.push(fate),
+                    Ok(Ended::Interrupted) => self.partial = true,
+                    Ok(Ended::Hung) => fates.push(Fate::Hangs { missing: 0 }),
+                    Ok(Ended::Failed(how) | Ended::Died(how)) => fates.push(Fate::Breaks { how }),
+                    Err(how) => fates.push(Fate::Breaks { how: how.to_string() }),
+                }
+            }
+            if !fates.is_empty() {
+                self.kills.push(Kill { contender: name, fates });
+            }
+        }
+    }
+}
+
+fn summary(rounds: &[Played], clock: f64) -> Option<Summary> {
+    let of = |value: &dyn Fn(&Played) -> f64| Interval::of(&rounds.iter().map(value).collect::<Vec<_>>());
+    let some = |value: &dyn Fn(&Played) -> Option<f64>| Interval::of(&rounds.iter().filter_map(value).collect::<Vec<_>>());
+    let each = |used: u64, played: &Played| used as f64 / played.jobs as f64;
+    let late = |value: &dyn Fn(&super::turn::Late) -> u64| some(&|p| Some((value(p.late.as_ref()?) as f64 - clock).max(0.0)));
+    Some(Summary {
+        rate: of(&|p| p.jobs as f64 * 1e9 / p.wall as f64)?,
+        cpu: of(&|p| each(p.used.cpu, p))?,
+        switches: of(&|p| 1e6 * each(p.used.voluntary + p.used.involuntary, p))?,
+        calls: some(&|p| Some(1e6 * each(p.calls?, p))),
+        idle: some(&|p| p.idle),
+        memory: of(&|p| p.memory as f64)?,
+        start_up: of(&|p| p.start_up as f64)?,
+        p50: late(&|l| l.p50),
+        p99: late(&|l| l.p99),
+        p999: late(&|l| l.p999),
+    })
+}
+
+/// Rates of the rounds of a contender in the base shape.
+fn rates(entries: &[Entry], contender: &str) -> Option<Vec<f64>> {
+    let entry = entries.iter().find(|e| e.axis == Axis::Base && e.contender == contender)?;
+    Some(entry.rounds.iter().map(|p| p.jobs as f64 * 1e9 / p.wall as f64).collect())
+}
+
+fn self_tests(entries: &[Entry], clock: f64) -> Vec<SelfTest> {
+    let mut tests = vec![];
+    let mut alike = |says: String, one: &str, two: &str, slack: f64| {
+        let (Some(of), Some(to)) = (rates(entries, one), rates(entries, two)) else { return };
+        if let Some(ratio) = Interval::of_ratio(&of, &to) {
+            let holds = ratio.low <= 1.0 + slack && ratio.high >= 1.0 - slack;
+            tests.push(SelfTest { says, found: format!("{:.3} ({:.3} to {:.3})", ratio.median, ratio.low, ratio.high), holds });
+        }
+    };
+    if let Some(again) = entries.iter().find(|entry| entry.contender.ends_with(" again")) {
+        let name = again.contender.trim_end_matches(" again");
+        alike(format!("A/A: {name} is as fast as itself; the ratio's interval covers 1"), &again.contender, name, 0.0);
+    }
+    alike("a FIFO is a pipe with a name: within 5 % of one another".into(), "fifo", "pipe-atomic", 0.05);
+    tests.push(SelfTest {
+        says: "reading the clock costs less than 200 ns, and is subtracted from how late payloads are".into(),
+        found: format!("{clock:.1} ns"),
+        holds: clock < 200.0,
+    });
+    tests
+}
+
+/// Reasons not to trust the figures of this machine now.
+fn noise(environment: &Environment, before: Option<(u64, u64)>, after: Option<(u64, u64)>, entries: &[Entry]) -> Vec<String> {
+    let mut noise = vec![];
+    let first = |load: &str| load.split(' ').next().and_then(|n| n.parse::<f64>().ok()).unwrap_or(0.0);
+    if first(&environment.load_before) > 0.5 * environment.cores as f64 {
+        noise.push(format!("it was busy before the run began: load {}", environment.load_before));
+    }
+    if let (Some((stolen, all)), Some((stolen_after, all_after))) = (before, after) {
+        let share = (stolen_after - stolen) as f64 / (all_after - all).max(1) as f64;
+        if share > 0.01 {
+            noise.push(format!("other machines took {:.1} % of its CPUs' time", share * 100.0));
+        }
+    }
+    let spreads = entries.iter().filter(|entry| entry.axis == Axis::Base).filter_map(|entry| {
+        let rate = entry.summary.as_ref()?.rate;
+        Some((rate.high - rate.low) / rate.median)
+    });
+    let spread = median(&spreads.collect::<Vec<_>>());
+    if let Some(spread) = spread.filter(|spread| *spread > 0.25) {
+        noise.push(format!("half of the contenders vary by more than {:.0} % from round to round", spread * 100.0));
+    }
+    if !environment.optimized {
+        noise.push("this is a build without optimization: its figures say nothing".into());
+    }
+    noise
+}
+
+/// From which length of a job on each contender has 95 % of the fastest one's rate: between two lengths, by straight lines over the logarithm.
+fn crossovers(entries: &[Entry]) -> Vec<Crossover> {
+    let mut works: Vec<u64> = entries.iter().filter(|e| e.axis == Axis::Work).map(|e| e.shape.work).collect();
+    works.sort_unstable();
+    works.dedup();
+    if works.is_empty() {
+        return vec![];
+    }
+    let rate = |name: &str, work: u64| {
+        let mut at = entries.iter().filter(|e| matches!(e.axis, Axis::Base | Axis::Work) && e.shape.work == work);
+        Some(at.find(|e| e.contender == name)?.summary.as_ref()?.rate.median)
+    };
+    let works: Vec<u64> = [0].into_iter().chain(works).collect();
+    let bare = entries.iter().filter(|e| e.axis == Axis::Base && !e.contender.ends_with(" again"));
+    let names: Vec<&str> = bare.map(|e| e.contender.as_str()).collect();
+    let fastest = |work: u64| names.iter().filter_map(|name| rate(name, work)).fold(0.0, f64::max);
+    let shares = |name: &str| -> Vec<(f64, f64)> {
+        works.iter().filter_map(|&work| Some((work as f64, rate(name, work)? / fastest(work)))).collect()
+    };
+    names.iter().map(|name| Crossover { contender: name.to_string(), work: crossing(&shares(name), 0.95) }).collect()
+}
+
+/// Where a line through these points reaches a value for good; points by their first coordinate.
+fn crossing(points: &[(f64, f64)], value: f64) -> Option<f64> {
+    let below = points.iter().rposition(|point| point.1 < value);
+    let Some(below) = below else { return points.first().map(|point| point.0) };
+    let (from, to) = (points[below], points.get(below + 1)?);
+    let share = (value - from.1) / (to.1 - from.1);
+    let (start, end) = (from.0.max(100.0).ln(), to.0.ln());
+    Some((start + share * (end - start)).exp())
+}
+
+/// The parts of a run that tests leave out.
+impl Lengths {
+    /// As short as anything can be that still shows that a contender works.
+    pub fn shortest() -> Lengths {
+        let millis = Duration::from_millis;
+        Lengths { warm_up: millis(1), measured: millis(5), idle: millis(0) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_crossing_lies_between_the_points_around_it() {
+        let points = [(0.0, 0.1), (1_000.0, 0.5), (10_000.0, 0.9), (100_000.0, 1.0)];
+        let at = crossing(&points, 0.95).unwrap();
+        assert!((at - 31_622.8).abs() < 1.0, "{at}");
+        assert_eq!(crossing(&[(0.0, 1.0), (1_000.0, 0.99)], 0.95), Some(0.0), "no difference at all");
+        assert_eq!(crossing(&[(0.0, 0.1), (1_000.0, 0.5)], 0.95), None, "not at the longest either");
+    }
+}

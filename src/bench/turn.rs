@@ -1,0 +1,280 @@
+//! One turn: a contender, a shape, in a process of its own. Participants start, warm up, and are measured; the host looks on.
+
+use super::contender::{Contender, Opened, Pattern, Pool, Result, Shape};
+use super::control::{Control, Orders};
+use super::measure::{self, Calls, Used};
+use super::participants::Participants;
+use super::payload;
+use crate::sys::clock;
+use hdrhistogram::Histogram;
+use serde::{Deserialize, Serialize};
+use std::time::Duration;
+
+/// Nothing has moved for so long: it hangs.
+const STILL: Duration = Duration::from_secs(5);
+
+/// Samples of each participant, at most.
+const SAMPLES: usize = 200_000;
+
+/// How long the parts of a turn take.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Lengths {
+    /// Before anything is measured, at least.
+    pub warm_up: Duration,
+    /// The measured part, about.
+    pub measured: Duration,
+    /// With nothing to do; zero to leave that out.
+    pub idle: Duration,
+}
+
+/// What a turn measures.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub enum Aim {
+    /// As many as can be.
+    Throughput,
+    /// How late each is at so many a second, from the moment it was due.
+    Latency {
+        /// Payloads a second, of all producers.
+        rate: f64,
+    },
+}
+
+/// What one turn found.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Played {
+    /// From nothing to all participants ready, in nanoseconds.
+    pub start_up: u64,
+    /// Payloads that were measured.
+    pub jobs: u64,
+    /// How long they took, in nanoseconds.
+    pub wall: u64,
+    /// What all participants used for them.
+    pub used: Used,
+    /// Their system calls for them, if those can be counted here.
+    pub calls: Option<u64>,
+    /// Bytes of memory of all participants after it.
+    pub memory: u64,
+    /// CPU of consumers without anything to do, as a share of one CPU; if that was measured.
+    pub idle: Option<f64>,
+    /// How late payloads were, if that was measured.
+    pub late: Option<Late>,
+}
+
+/// How late payloads were, in nanoseconds.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Late {
+    /// How many were noted.
+    pub samples: u64,
+    /// Half of them at most.
+    pub p50: u64,
+    /// Nine of ten.
+    pub p90: u64,
+    /// 99 of 100.
+    pub p99: u64,
+    /// 999 of 1000.
+    pub p999: u64,
+    /// The latest.
+    pub max: u64,
+}
+
+impl Late {
+    fn of(samples: impl Iterator<Item = u64>) -> Result<Late> {
+        let mut histogram = Histogram::<u64>::new(3)?;
+        for late in samples {
+            histogram.record(late.max(1))?;
+        }
+        let at = |quantile| histogram.value_at_quantile(quantile);
+        let (p50, p90, p99, p999) = (at(0.5), at(0.9), at(0.99), at(0.999));
+        Ok(Late { samples: histogram.len(), p50, p90, p99, p999, max: histogram.max() })
+    }
+}
+
+/// Plays a turn in this process, which is the turn's own. What it has started must be ended by whoever ends this process.
+///
+/// # Errors
+/// If the contender cannot start, breaks, hangs, or hands over anything but what it was given.
+pub fn play(contender: &dyn Contender, shape: &Shape, lengths: &Lengths, aim: Aim) -> Result<Played> {
+    let start = clock::now();
+    let control = Control::create(SAMPLES)?;
+    match contender.open(shape, &control)? {
+        Opened::Pool(pool) => {
+            let start_up = clock::now() - start;
+            match (shape.pattern, aim) {
+                (Pattern::Calls, Aim::Throughput) => {
+                    Box::leak(Box::new(Caller { pool, next: 0 })).play(shape, lengths, start_up)
+                }
+                _ => Err("a pool is called: nothing is sent at a pace".into()),
+            }
+        }
+        opened => {
+            // Left as it is: they end with this process, and none of them has to be told.
+            let participants = Box::leak(Box::new(Participants::start(contender, opened, shape, control)?));
+            participants.wait_until_ready(Duration::from_secs(30))?;
+            let start_up = clock::now() - start;
+            Host::new(participants, shape, 0).play(lengths, aim, start_up)
+        }
+    }
+}
+
+/// One who gives orders and looks on.
+pub struct Host<'a> {
+    participants: &'a Participants,
+    shape: &'a Shape,
+    phase: u32,
+}
+
+/// A phase that is over.
+struct Phase {
+    jobs: u64,
+    wall: u64,
+}
+
+impl<'a> Host<'a> {
+    /// For participants that are ready; `phase` is the last one they were told of, 0 if there was none.
+    pub fn new(participants: &'a Participants, shape: &'a Shape, phase: u32) -> Self {
+        Host { participants, shape, phase }
+    }
+
+    /// The last phase that participants were told of.
+    pub fn phase(&self) -> u32 {
+        self.phase
+    }
+
+    fn play(&mut self, lengths: &Lengths, aim: Aim, start_up: u64) -> Result<Played> {
+        let rate = self.warm_up(lengths.warm_up)?;
+        let pids = self.participants.pids();
+        let (pace, measured) = match aim {
+            Aim::Throughput => (None, rate * lengths.measured.as_secs_f64()),
+            Aim::Latency { rate } => (Some(rate), rate * lengths.measured.as_secs_f64()),
+        };
+        let counter = Calls::count(&pids);
+        let before = Used::by(&pids);
+        let phase = self.run((measured as u64).max(1), pace, rate)?;
+        let used = Used::by(&pids).since(before);
+        let calls = counter.and_then(Calls::so_far);
+        let late = match aim {
+            Aim::Throughput => None,
+            Aim::Latency { .. } => Some(Late::of(self.participants.samples())?),
+        };
+        let memory = measure::memory(&pids);
+        let idle = idle(&pids, lengths.idle);
+        Ok(Played { start_up, jobs: phase.jobs, wall: phase.wall, used, calls, memory, idle, late })
+    }
+
+    /// More and more payloads until they take as long as that; payloads a second of the last part.
+    pub fn warm_up(&mut self, least: Duration) -> Result<f64> {
+        let mut jobs = 16 * self.shape.batch as u64;
+        let start = clock::now();
+        loop {
+            let phase = self.run(jobs, None, 0.0)?;
+            let rate = phase.jobs as f64 * 1e9 / phase.wall as f64;
+            if clock::now() - start >= least.as_nanos() as u64 {
+                return Ok(rate);
+            }
+            jobs = (jobs * 2).min((rate * least.as_secs_f64()) as u64 + 1);
+        }
+    }
+
+    /// Has about so many payloads sent, at a pace or as fast as can be; all are received and checked. `rate` is what to expect of a second.
+    fn run(&mut self, jobs: u64, pace: Option<f64>, rate: f64) -> Result<Phase> {
+        let producers = self.shape.producers as u64;
+        let each = jobs.div_ceil(producers);
+        let jobs = each * producers;
+        let had = self.participants.received();
+        let start = self.order(each, pace);
+        let expected = pace.unwrap_or(rate);
+        let (mut last, mut moved) = (had, start);
+        loop {
+            let received = self.participants.received();
+            let now = clock::now();
+            if received - had >= jobs {
+                self.compare(received - had, jobs)?;
+                return Ok(Phase { jobs, wall: now - start });
+            }
+            if received != last {
+                (last, moved) = (received, now);
+            } else if now - moved > STILL.as_nanos() as u64 {
+                return Err(format!("hangs: {} of {jobs} payloads are missing", jobs - (received - had)).into());
+            }
+            self.participants.look_after()?;
+            let left = (jobs - (received - had)) as f64 / expected.max(1.0);
+            let nap = if expected > 0.0 { left / 2.0 } else { 0.0 };
+            std::thread::sleep(Duration::from_secs_f64(nap.clamp(50e-6, 20e-3)));
+        }
+    }
+
+    /// Starts a phase without waiting for its end; the moment it starts.
+    pub fn order(&mut self, each: u64, pace: Option<f64>) -> u64 {
+        self.phase += 1;
+        let interval = pace.map_or(0, |rate| (1e9 * self.shape.producers as f64 / rate) as u64);
+        let start = clock::now();
+        self.participants.control().begin(&Orders { phase: self.phase, jobs: each, interval, start }, pace.is_some());
+        start
+    }
+
+    /// What was received is what was sent, and whole.
+    fn compare(&self, received: u64, jobs: u64) -> Result<()> {
+        if received > jobs {
+            return Err(format!("{} payloads too many", received - jobs).into());
+        }
+        // The last producer may still be about to say what it has sent.
+        let deadline = clock::now() + STILL.as_nanos() as u64;
+        while !self.participants.producers_are_done(self.phase) && clock::now() < deadline {
+            std::thread::sleep(Duration::from_micros(50));
+        }
+        self.participants.compare()
+    }
+}
+
+/// A pool and the numbers that it has not had.
+struct Caller {
+    pool: Box<dyn Pool>,
+    next: u64,
+}
+
+impl Caller {
+    /// So many jobs; the nanoseconds they took.
+    fn pass(&mut self, jobs: u64) -> Result<u64> {
+        let numbers = self.next..self.next + jobs;
+        self.next += jobs;
+        let expected = numbers.clone().fold(0u64, |sum, n| sum.wrapping_add(payload::mix(n)));
+        let start = clock::now();
+        let sum = self.pool.call(numbers)?;
+        let wall = clock::now() - start;
+        if sum == expected { Ok(wall.max(1)) } else { Err("a result is missing, doubled or wrong".into()) }
+    }
+
+    fn play(&mut self, shape: &Shape, lengths: &Lengths, start_up: u64) -> Result<Played> {
+        let (mut jobs, start) = (16 * shape.batch as u64, clock::now());
+        let rate = loop {
+            let rate = jobs as f64 * 1e9 / self.pass(jobs)? as f64;
+            if clock::now() - start >= lengths.warm_up.as_nanos() as u64 {
+                break rate;
+            }
+            jobs = (jobs * 2).min((rate * lengths.warm_up.as_secs_f64()) as u64 + 1);
+        };
+        let jobs = ((rate * lengths.measured.as_secs_f64()) as u64).max(1);
+        // The caller takes part.
+        let pids = [&[std::process::id()], &self.pool.pids()[..]].concat();
+        let counter = Calls::count(&pids);
+        let before = Used::by(&pids);
+        let wall = self.pass(jobs)?;
+        let used = Used::by(&pids).since(before);
+        let calls = counter.and_then(Calls::so_far);
+        let memory = measure::memory(&pids);
+        let idle = idle(&pids, lengths.idle);
+        Ok(Played { start_up, jobs, wall, used, calls, memory, idle, late: None })
+    }
+}
+
+/// The share of a CPU that these processes use when there is nothing to do; `None` if that takes no time.
+fn idle(pids: &[u32], length: Duration) -> Option<f64> {
+    if length.is_zero() {
+        return None;
+    }
+    // What looks again for a while does so before it sleeps.
+    std::thread::sleep(Duration::from_millis(20));
+    let (before, start) = (Used::by(pids), clock::now());
+    std::thread::sleep(length);
+    Some(Used::by(pids).since(before).cpu as f64 / (clock::now() - start) as f64)
+}
