@@ -70,7 +70,7 @@ fn a_dropped_mill_ends_workers_that_wait_and_workers_that_run() {
     assert!(crate::system::stop(stopped.pids()[0]));
     assert_eq!(children().len(), 4);
     drop(mill);
-    assert_eq!(children(), [], "ended, and waited for");
+    assert!(children().is_empty(), "ended, and waited for");
     drop((jobs, full, busy, idle, stopped));
     assert_eq!(descriptors(), before);
 }
@@ -109,7 +109,7 @@ fn a_parent_killed_takes_all_its_workers_along() {
         // The promise is one second. Who has ended and is not reaped by init is gone.
         std::thread::sleep(Duration::from_secs(1));
         let left: Vec<_> = pids.iter().filter_map(|&p| state(p).filter(|&s| s != 'Z').map(|s| (p, s))).collect();
-        assert_eq!(left, []);
+        assert!(left.is_empty(), "{left:?}");
         let new: Vec<_> = dev_shm().into_iter().filter(|n| !before.contains(n) && !n.starts_with("engine-named")).collect();
         assert!(new.is_empty(), "{new:?}");
     }

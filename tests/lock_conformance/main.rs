@@ -36,7 +36,7 @@ fn add_up<L: RawLock>(board: &Board<L>, who: usize, rounds: u32) {
 fn added_up<L>(board: &Board<L>) {
     let rounds = board.marks[0].load(Relaxed);
     assert!(rounds >= 1_000, "{rounds} rounds are no test");
-    assert_eq!(board.counts[0].load(Relaxed), rounds.into());
+    assert_eq!(board.counts[0].load(Relaxed), u64::from(rounds));
 }
 
 /// The lock is made over garbage bytes.
