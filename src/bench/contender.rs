@@ -136,7 +136,7 @@ impl<'a> Payloads<'a> {
     }
 
     /// One after the other.
-    pub fn iter(self) -> impl Iterator<Item = &'a [u8]> {
+    pub fn iter(self) -> impl ExactSizeIterator<Item = &'a [u8]> {
         self.bytes.chunks_exact(self.size)
     }
 }

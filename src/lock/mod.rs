@@ -84,7 +84,7 @@ pub enum Acquired {
 /// While a call of [`lock`](Self::lock) or a successful [`try_lock`](Self::try_lock) is not followed by its
 /// [`unlock`](Self::unlock), no other such call returns success in any process; and what was written before an `unlock` is seen after the
 /// next acquisition.
-pub unsafe trait RawLock: Sized + Send + Sync {
+pub unsafe trait RawLock: Sized + Send + Sync + 'static {
     /// The kind's name.
     const NAME: &'static str;
     /// Whether the death of an owner is noticed by the next who locks ([`Acquired::OwnerDied`]). A lock that a supervisor must

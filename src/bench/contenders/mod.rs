@@ -1,8 +1,9 @@
 //! The contenders, one file for each.
 
-mod crossbeam;
 pub mod engine;
+mod memory;
 mod pipe_locked;
+mod threads;
 
 use super::contender::Contender;
 
@@ -11,6 +12,7 @@ pub fn all() -> Vec<Box<dyn Contender>> {
     let mut all: Vec<Box<dyn Contender>> = vec![];
     all.extend(engine::all());
     all.push(Box::new(pipe_locked::PipeLocked));
-    all.push(Box::new(crossbeam::Crossbeam));
+    all.extend(memory::all());
+    all.extend(threads::all());
     all
 }

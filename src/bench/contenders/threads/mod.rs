@@ -1,0 +1,13 @@
+//! Threads of one process: what is possible without processes, for reference.
+
+mod crossbeam;
+mod deque;
+mod mpsc;
+mod rayon;
+
+use crate::bench::contender::Contender;
+
+/// The contenders.
+pub fn all() -> Vec<Box<dyn Contender>> {
+    vec![Box::new(crossbeam::Crossbeam), Box::new(deque::Deque), Box::new(mpsc::Mpsc), Box::new(rayon::Rayon)]
+}
