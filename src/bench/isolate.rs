@@ -1,6 +1,7 @@
 //! A process for each turn: what a contender breaks, forgets or hangs in ends with it.
 
 use super::contender::{Failure, Result};
+use super::left;
 use crate::sys::clock::Deadline;
 use crate::sys::{poll, spawn};
 use serde::{Serialize, de::DeserializeOwned};
@@ -126,7 +127,7 @@ fn sweep() {
     loop {
         let children = children();
         if children.is_empty() {
-            return;
+            return left::sweep();
         }
         children.iter().for_each(|&pid| kill(pid));
         children.iter().for_each(|&pid| drop(reap(pid)));

@@ -1,8 +1,8 @@
 //! The contenders, one file for each.
 
 pub mod engine;
+mod kernel;
 mod memory;
-mod pipe_locked;
 mod threads;
 
 use super::contender::Contender;
@@ -11,7 +11,7 @@ use super::contender::Contender;
 pub fn all() -> Vec<Box<dyn Contender>> {
     let mut all: Vec<Box<dyn Contender>> = vec![];
     all.extend(engine::all());
-    all.push(Box::new(pipe_locked::PipeLocked));
+    all.extend(kernel::all());
     all.extend(memory::all());
     all.extend(threads::all());
     all

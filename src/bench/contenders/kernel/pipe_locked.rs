@@ -1,9 +1,8 @@
 //! One pipe, with a length before each payload, and a lock for readers and one for writers: as CPython's `multiprocessing.Queue` does it.
 
+use super::lock::Lock;
 use crate::bench::contender::{Contender, Family, Info, Opened, Payloads, Queue, Receiver, Result, Sender, Shape, Waits};
 use crate::bench::control::Control;
-use crate::bench::shared::Shared;
-use crate::lock::{Holder, PthreadLock, RawLock};
 use std::io::{PipeReader, PipeWriter, Read, Write, pipe};
 
 /// The contender.
@@ -25,35 +24,15 @@ impl Contender for PipeLocked {
 
     fn open(&self, _: &Shape, _: &Control) -> Result<Opened> {
         let (reader, writer) = pipe()?;
-        let locks = Shared::new(|place| {
-            // SAFETY: the place is aligned, valid for writes, nobody else has it yet, and it stays where it is.
-            unsafe { Ok(Locks::init(place)?) }
-        })?;
-        Ok(Opened::Processes(Box::new(Pipe { reader, writer, locks })))
-    }
-}
-
-struct Locks {
-    readers: PthreadLock,
-    writers: PthreadLock,
-}
-
-impl Locks {
-    /// # Safety
-    /// As [`RawLock::init`].
-    unsafe fn init(place: *mut Locks) -> std::io::Result<()> {
-        // SAFETY: both fields are inside the place, for which the caller vouches.
-        unsafe {
-            PthreadLock::init(&raw mut (*place).readers)?;
-            PthreadLock::init(&raw mut (*place).writers)
-        }
+        Ok(Opened::Processes(Box::new(Pipe { reader, writer, readers: Lock::new()?, writers: Lock::new()? })))
     }
 }
 
 struct Pipe {
     reader: PipeReader,
     writer: PipeWriter,
-    locks: Shared<Locks>,
+    readers: Lock,
+    writers: Lock,
 }
 
 impl Queue for Pipe {
@@ -70,22 +49,14 @@ struct Writing<'a> {
     frame: Vec<u8>,
 }
 
-/// This kind of lock does not say who holds it.
-fn anybody() -> Holder {
-    Holder::new(1, 1)
-}
-
 impl Sender for Writing<'_> {
     fn send(&mut self, payloads: Payloads<'_>) -> Result<()> {
         for payload in payloads.iter() {
             self.frame.clear();
             self.frame.extend_from_slice(&(payload.len() as u32).to_be_bytes());
             self.frame.extend_from_slice(payload);
-            self.pipe.locks.writers.lock(anybody());
-            let written = (&self.pipe.writer).write_all(&self.frame);
-            // SAFETY: locked above, by this thread.
-            unsafe { self.pipe.locks.writers.unlock(anybody()) };
-            written?;
+            let _held = self.pipe.writers.lock();
+            (&self.pipe.writer).write_all(&self.frame)?;
         }
         Ok(())
     }
@@ -96,22 +67,14 @@ struct Reading<'a> {
     payload: Vec<u8>,
 }
 
-impl Reading<'_> {
-    fn read(&mut self) -> std::io::Result<()> {
+impl Receiver for Reading<'_> {
+    fn receive(&mut self, _: usize, each: &mut dyn FnMut(&[u8])) -> Result<()> {
+        let held = self.pipe.readers.lock();
         let mut length = [0; 4];
         (&self.pipe.reader).read_exact(&mut length)?;
         self.payload.resize(u32::from_be_bytes(length) as usize, 0);
-        (&self.pipe.reader).read_exact(&mut self.payload)
-    }
-}
-
-impl Receiver for Reading<'_> {
-    fn receive(&mut self, _: usize, each: &mut dyn FnMut(&[u8])) -> Result<()> {
-        self.pipe.locks.readers.lock(anybody());
-        let read = self.read();
-        // SAFETY: locked above, by this thread.
-        unsafe { self.pipe.locks.readers.unlock(anybody()) };
-        read?;
+        (&self.pipe.reader).read_exact(&mut self.payload)?;
+        drop(held);
         each(&self.payload);
         Ok(())
     }

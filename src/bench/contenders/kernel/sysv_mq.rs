@@ -1,0 +1,108 @@
+//! A System V message queue. It outlives its processes: `left` removes it after the turn.
+
+use super::sys::SystemQueue;
+use crate::bench::contender::{Contender, Family, Info, Opened, Payloads, Queue, Receiver, Result, Sender, Shape, Waits};
+use crate::bench::control::Control;
+use crate::bench::left;
+use libc::c_long;
+use std::io;
+
+/// The contender.
+pub struct SystemVMq;
+
+impl Contender for SystemVMq {
+    fn info(&self) -> Info {
+        Info::new("sysv-mq", "a System V message queue", Family::Kernel, Waits::Block)
+    }
+
+    fn refuses(&self, _: &Shape) -> Option<String> {
+        None
+    }
+
+    fn open(&self, shape: &Shape, _: &Control) -> Result<Opened> {
+        let size = shape.payload;
+        if let Some(limit) = limit("msgmax").filter(|limit| *limit < size) {
+            return Err(format!("a message of {size} B: raise it: sysctl kernel.msgmax={size} (is {limit})").into());
+        }
+        let queue = new()?;
+        let room = shape.capacity * size;
+        queue.set_room(room).map_err(|why| match limit("msgmnb").filter(|limit| *limit < room) {
+            Some(limit) => format!("a queue of {room} B: raise it: sysctl kernel.msgmnb={room} (is {limit})"),
+            None => format!("a queue of {room} B: {why}"),
+        })?;
+        Ok(Opened::Processes(Box::new(Messages { queue, size })))
+    }
+}
+
+fn limit(name: &str) -> Option<usize> {
+    std::fs::read_to_string(format!("/proc/sys/kernel/{name}")).ok()?.trim().parse().ok()
+}
+
+/// A queue whose key says that it is this process's.
+fn new() -> Result<SystemQueue> {
+    let mut last = io::Error::from(io::ErrorKind::AlreadyExists);
+    for key in left::keys() {
+        match SystemQueue::new(key) {
+            Ok(queue) => return Ok(queue),
+            Err(e) if e.kind() == io::ErrorKind::AlreadyExists => {}
+            Err(e) => {
+                last = e;
+                break;
+            }
+        }
+    }
+    Err(match last.raw_os_error() {
+        Some(libc::ENOSYS) => "this kernel has no System V message queues".into(),
+        Some(libc::ENOSPC) => "there are too many queues: see ipcs -q, and kernel.msgmni".into(),
+        _ => last.into(),
+    })
+}
+
+struct Messages {
+    queue: SystemQueue,
+    size: usize,
+}
+
+impl Messages {
+    /// A message's type, and room for what is in it.
+    fn message(&self) -> Vec<c_long> {
+        vec![1; 1 + self.size / size_of::<c_long>()]
+    }
+}
+
+impl Queue for Messages {
+    fn sender(&self, _: usize) -> Result<Box<dyn Sender + '_>> {
+        Ok(Box::new(Writing { queue: &self.queue, message: self.message() }))
+    }
+    fn receiver(&self, _: usize) -> Result<Box<dyn Receiver + '_>> {
+        Ok(Box::new(Reading { queue: &self.queue, message: self.message() }))
+    }
+}
+
+struct Writing<'a> {
+    queue: &'a SystemQueue,
+    message: Vec<c_long>,
+}
+
+impl Sender for Writing<'_> {
+    fn send(&mut self, payloads: Payloads<'_>) -> Result<()> {
+        for payload in payloads.iter() {
+            bytemuck::cast_slice_mut(&mut self.message[1..]).copy_from_slice(payload);
+            self.queue.send(&self.message)?;
+        }
+        Ok(())
+    }
+}
+
+struct Reading<'a> {
+    queue: &'a SystemQueue,
+    message: Vec<c_long>,
+}
+
+impl Receiver for Reading<'_> {
+    fn receive(&mut self, _: usize, each: &mut dyn FnMut(&[u8])) -> Result<()> {
+        let length = self.queue.receive(&mut self.message)?;
+        each(&bytemuck::cast_slice(&self.message[1..])[..length]);
+        Ok(())
+    }
+}

@@ -1,0 +1,115 @@
+//! Pipes, sockets and message queues.
+
+use gristmill::bench::contender::{Contender, Family, Pattern, Shape};
+use gristmill::bench::contenders;
+use gristmill::bench::control::Control;
+use gristmill::bench::isolate::{Ended, isolated};
+use gristmill::bench::kill::{Fate, kill};
+use gristmill::bench::left;
+use gristmill::bench::turn::{Aim, Lengths, play};
+use std::time::Duration;
+
+const LIMIT: Duration = Duration::from_secs(30);
+
+fn contenders() -> Vec<Box<dyn Contender>> {
+    contenders::all().into_iter().filter(|contender| contender.info().family == Family::Kernel).collect()
+}
+
+fn named(name: &str) -> Box<dyn Contender> {
+    contenders().into_iter().find(|contender| contender.info().name == name).unwrap()
+}
+
+fn shape(payload: usize, producers: usize, consumers: usize, batch: usize) -> Shape {
+    // So little that everybody waits for room.
+    Shape { pattern: Pattern::OneWay, payload, producers, consumers, batch, capacity: 8, work: 0 }
+}
+
+fn shapes() -> Vec<Shape> {
+    let mut shapes =
+        vec![Shape { pattern: Pattern::Calls, ..shape(64, 1, 2, 1) }, Shape { capacity: 1024, ..shape(64, 1, 2, 64) }];
+    for payload in [64, 4096, 64 << 10] {
+        for (producers, consumers) in [(1, 2), (2, 1), (2, 2)] {
+            for batch in [1, 16] {
+                shapes.push(shape(payload, producers, consumers, batch));
+            }
+        }
+    }
+    shapes
+}
+
+/// What a contender may be refused in a shape: what its reason says.
+fn may_be_refused(name: &str, shape: &Shape) -> Option<&'static str> {
+    match name {
+        "pipe-atomic" | "fifo" if shape.payload > 4096 => Some("PIPE_BUF"),
+        "socketpair-dgram" | "socketpair-seqpacket" if shape.payload > 4096 => Some("wmem_max"),
+        "posix-mq" if shape.payload > 4096 || shape.capacity > 10 => Some("raise"),
+        "posix-mq" => Some("this kernel has none"),
+        "sysv-mq" if shape.payload >= 4096 || shape.capacity > 100 => Some("sysctl kernel.msgm"),
+        _ => None,
+    }
+}
+
+pub fn all_payloads_arrive_in_every_shape_or_the_reason_is_told() {
+    assert_eq!(contenders().len(), 11);
+    for contender in contenders() {
+        let name = contender.info().name;
+        let mut played = 0;
+        for shape in shapes() {
+            let why = match contender.refuses(&shape) {
+                Some(why) => why,
+                None => match isolated(LIMIT, &|| false, || play(&*contender, &shape, &Lengths::shortest(), Aim::Throughput)) {
+                    Ok(Ended::Value(turn)) => {
+                        assert!(turn.jobs > 0 && turn.wall > 0, "{name}, {shape}: {turn:?}");
+                        played += 1;
+                        continue;
+                    }
+                    Ok(Ended::Failed(why)) => why,
+                    Ok(Ended::Died(how)) => panic!("{name}, {shape}: {how}"),
+                    _ => panic!("{name}, {shape}: hangs"),
+                },
+            };
+            let allowed = may_be_refused(&name, &shape);
+            assert!(allowed.is_some_and(|allowed| why.contains(allowed)), "{name}, {shape}: {why}");
+        }
+        assert!(played > 2 || name == "posix-mq", "{name} was refused in nearly all shapes");
+    }
+}
+
+/// Processes that are named by the keys of queues that there are.
+fn owners() -> Vec<i32> {
+    let queues = std::fs::read_to_string("/proc/sysvipc/msg").unwrap_or_default();
+    queues.lines().filter_map(|line| left::owner(line.split_whitespace().next()?.parse().ok()?)).collect()
+}
+
+pub fn a_system_v_queue_does_not_outlive_a_turn_that_is_killed() {
+    let (contender, me) = (named("sysv-mq"), std::process::id());
+    let (shape, seen) = (shape(64, 1, 1, 1), std::cell::Cell::new(0));
+    // The turn is killed as soon as it has its queue.
+    let has_queue = || {
+        let children = std::fs::read_to_string(format!("/proc/{me}/task/{me}/children")).unwrap();
+        let turn = children.trim().parse().unwrap();
+        seen.set(turn);
+        owners().contains(&turn)
+    };
+    let hang = || {
+        let _queue = contender.open(&shape, &Control::create(0)?)?;
+        std::thread::sleep(LIMIT * 2);
+        Ok(())
+    };
+    match isolated(LIMIT, &has_queue, hang).unwrap() {
+        Ended::Interrupted => assert!(!owners().contains(&seen.get()), "the queue is left"),
+        Ended::Failed(why) => assert!(why.contains("this kernel has no"), "{why}"),
+        _ => panic!("it should have been killed"),
+    }
+}
+
+pub fn a_producer_goes_on_when_one_of_its_consumers_dies() {
+    let contender = named("unix-socket");
+    let shape = Shape { capacity: 64, ..shape(64, 2, 2, 1) };
+    match isolated(LIMIT, &|| false, || kill(&*contender, &shape, Duration::from_millis(5))).unwrap() {
+        Ended::Value(Fate::GoesOn { again: 0, .. }) => {}
+        Ended::Value(fate) => panic!("{fate:?}"),
+        Ended::Failed(why) | Ended::Died(why) => panic!("{why}"),
+        _ => panic!("hangs"),
+    }
+}

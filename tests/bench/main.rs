@@ -1,0 +1,28 @@
+//! The benchmark's queues of the kernel, in all kinds of shapes. Turns are forked from a process that has one thread, so this has no harness.
+
+mod kernel;
+
+use gristmill::bench::isolate;
+
+fn main() {
+    // A hang ends here, with a signal that is no success.
+    // SAFETY: the call touches no memory.
+    unsafe { libc::alarm(120) };
+    isolate::adopt_orphans().unwrap();
+    let folder = std::env::temp_dir().join(format!("gristmill-test-{}-bench", std::process::id()));
+    std::fs::create_dir(&folder).unwrap();
+    // SAFETY: this process has one thread.
+    unsafe { std::env::set_var("TMPDIR", &folder) };
+
+    kernel::all_payloads_arrive_in_every_shape_or_the_reason_is_told();
+    kernel::a_system_v_queue_does_not_outlive_a_turn_that_is_killed();
+    kernel::a_producer_goes_on_when_one_of_its_consumers_dies();
+
+    let left: Vec<_> = std::fs::read_dir(&folder).unwrap().collect();
+    assert!(left.is_empty(), "{left:?}");
+    std::fs::remove_dir(&folder).unwrap();
+    let me = std::process::id();
+    let children = std::fs::read_to_string(format!("/proc/{me}/task/{me}/children")).unwrap();
+    assert_eq!(children, "", "processes are left");
+    println!("test result: ok. 3 passed; 0 failed");
+}
