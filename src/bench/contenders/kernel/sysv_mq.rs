@@ -1,4 +1,6 @@
 //! A System V message queue. It outlives its processes: `left` removes it after the turn.
+//!
+//! Without rights it has room for `kernel.msgmnb` bytes at most, 16 KiB unless somebody has raised it.
 
 use super::sys::SystemQueue;
 use crate::bench::contender::{Contender, Family, Info, Opened, Payloads, Queue, Receiver, Result, Sender, Shape, Waits};
@@ -12,7 +14,8 @@ pub struct SystemVMq;
 
 impl Contender for SystemVMq {
     fn info(&self) -> Info {
-        Info::new("sysv-mq", "a System V message queue", Family::Kernel, Waits::Block)
+        let room = limit("msgmnb").map_or(String::new(), |most| format!("; without rights room for {most} B (kernel.msgmnb)"));
+        Info::new("sysv-mq", &format!("a System V message queue{room}"), Family::Kernel, Waits::Block)
     }
 
     fn refuses(&self, _: &Shape) -> Option<String> {
@@ -21,15 +24,15 @@ impl Contender for SystemVMq {
 
     fn open(&self, shape: &Shape, _: &Control) -> Result<Opened> {
         let size = shape.payload;
-        if let Some(limit) = limit("msgmax").filter(|limit| *limit < size) {
-            return Err(format!("a message of {size} B: raise it: sysctl kernel.msgmax={size} (is {limit})").into());
+        for name in ["msgmax", "msgmnb"] {
+            // A message that is larger than a queue would be waited with for ever.
+            if let Some(limit) = limit(name).filter(|limit| *limit < size) {
+                return Err(format!("a message of {size} B: raise the limit: sysctl kernel.{name}={size} (is {limit})").into());
+            }
         }
         let queue = new()?;
-        let room = shape.capacity * size;
-        queue.set_room(room).map_err(|why| match limit("msgmnb").filter(|limit| *limit < room) {
-            Some(limit) => format!("a queue of {room} B: raise it: sysctl kernel.msgmnb={room} (is {limit})"),
-            None => format!("a queue of {room} B: {why}"),
-        })?;
+        // If this user may not have so much it stays as large as it was made, which is the limit.
+        let _ = queue.set_room(shape.capacity * size);
         Ok(Opened::Processes(Box::new(Messages { queue, size })))
     }
 }
@@ -40,21 +43,12 @@ fn limit(name: &str) -> Option<usize> {
 
 /// A queue whose key says that it is this process's.
 fn new() -> Result<SystemQueue> {
-    let mut last = io::Error::from(io::ErrorKind::AlreadyExists);
-    for key in left::keys() {
-        match SystemQueue::new(key) {
-            Ok(queue) => return Ok(queue),
-            Err(e) if e.kind() == io::ErrorKind::AlreadyExists => {}
-            Err(e) => {
-                last = e;
-                break;
-            }
-        }
-    }
-    Err(match last.raw_os_error() {
+    let mut made = left::keys().map(SystemQueue::new);
+    let made = made.find(|made| !matches!(made, Err(e) if e.kind() == io::ErrorKind::AlreadyExists));
+    made.ok_or("this process has too many queues")?.map_err(|why| match why.raw_os_error() {
         Some(libc::ENOSYS) => "this kernel has no System V message queues".into(),
         Some(libc::ENOSPC) => "there are too many queues: see ipcs -q, and kernel.msgmni".into(),
-        _ => last.into(),
+        _ => why.into(),
     })
 }
 
