@@ -99,7 +99,12 @@ impl Receiver for Reading<'_> {
 mod tests {
     use super::*;
     use crate::bench::contender::Payloads;
-    use std::thread::scope;
+    use std::sync::Arc;
+    use std::sync::mpsc::channel;
+    use std::thread::spawn;
+    use std::time::Duration;
+
+    const LIMIT: Duration = Duration::from_secs(30);
 
     /// Says that there is nothing more.
     const LAST: u8 = 255;
@@ -127,17 +132,27 @@ mod tests {
     /// Sizes that fill a page evenly and that do not, in the smallest pipe there is, so that writers and readers wait all the time.
     #[test]
     fn no_read_ever_takes_a_part_of_a_payload() {
-        for (size, batch) in [(8, 1), (24, 7), (64, 64), (1000, 3), (1368, 2), (2056, 1), (4088, 1), (4096, 1)] {
+        for (size, batch) in [(8, 1), (24, 400), (64, 64), (1000, 20), (1368, 2), (2056, 1), (4088, 1), (4096, 1)] {
             let (reader, writer) = ends(1, size).unwrap();
-            let pipe = &Pipe { reader, writer, size };
+            let pipe = Arc::new(Pipe { reader, writer, size });
             let batches = 10_000 / batch;
-            let received: usize = scope(|threads| {
-                let readers = [1, batch + 3].map(|most| threads.spawn(move || read_all(pipe, most)));
-                let writers = [1, 2, 3].map(|byte| threads.spawn(move || (0..batches).for_each(|_| write(pipe, byte, batch))));
-                writers.into_iter().for_each(|writer| writer.join().unwrap());
-                write(pipe, LAST, 1);
-                readers.map(|reader| reader.join().unwrap()).iter().sum()
-            });
+            let (counts, ended) = (channel(), channel());
+            for most in [1, batch + 3] {
+                let (pipe, count) = (Arc::clone(&pipe), counts.0.clone());
+                spawn(move || count.send(read_all(&pipe, most)).unwrap());
+            }
+            for byte in [1, 2, 3] {
+                let (pipe, end) = (Arc::clone(&pipe), ended.0.clone());
+                spawn(move || {
+                    (0..batches).for_each(|_| write(&pipe, byte, batch));
+                    end.send(()).unwrap();
+                });
+            }
+            // Whoever finds a part is gone, and then the others hang.
+            let hangs = "a payload was read in parts, see above";
+            (0..3).for_each(|_| ended.1.recv_timeout(LIMIT).expect(hangs));
+            write(&pipe, LAST, 1);
+            let received: usize = (0..2).map(|_| counts.1.recv_timeout(LIMIT).expect(hangs)).sum();
             assert_eq!(received, 3 * batches * batch, "{size} B in batches of {batch}");
         }
     }
