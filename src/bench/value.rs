@@ -86,6 +86,11 @@ impl Value {
         }
     }
 
+    /// Its name in a sentence.
+    pub fn noun(self) -> &'static str {
+        if self == Value::Rate { "rate" } else { self.name() }
+    }
+
     /// For a reader.
     pub fn show(self, value: f64) -> String {
         match self {

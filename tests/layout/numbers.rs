@@ -106,7 +106,7 @@ fn cut(part: &str, bits: u32, word: u64) -> Vec<(String, u64)> {
         (name(cells[1]).to_string(), word >> low & (u64::MAX >> (63 - (high - low))))
     };
     let parts = table(section(&text, part), "bits").into_iter().map(&mut row).collect();
-    assert_eq!(next, bits.into(), "{part}: bits");
+    assert_eq!(next, u64::from(bits), "{part}: bits");
     parts
 }
 

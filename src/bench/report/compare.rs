@@ -173,7 +173,7 @@ pub fn report(old: &Results, new: &Results, look: Look) -> String {
 fn table(changes: &[&Change]) -> Columns {
     let mut columns = Columns::new(&["contender", "figure", "of", "new / old"]).gives_way(&["figure"]);
     for change in changes {
-        columns.row([change.contender.clone(), change.figure.clone(), change.value.name().into(), ratio(change.ratio)]);
+        columns.row([change.contender.clone(), change.figure.clone(), change.value.noun().into(), ratio(change.ratio)]);
     }
     columns
 }

@@ -150,7 +150,7 @@ fn losses(results: &Results, figures: &[Figure], say: &mut dyn FnMut(&str, bool)
     say(&format!("  {count}; {} without a rival", standing.alone), false);
     for loss in standing.losses.iter().take(LOSSES) {
         let by = loss.ratio.map_or("has some, the other none".into(), |r| format!("{} times worse", ratio(r)));
-        let what = format!("{} {by} than {}", loss.value.name(), loss.rival.info.name);
+        let what = format!("{} {by} than {}", loss.value.noun(), loss.rival.info.name);
         say(&format!("  {}: {what}; {}", loss.ours.info.name, loss.figure.title()), false);
     }
     if standing.losses.len() > LOSSES {

@@ -3,7 +3,7 @@
 use super::lines::{Axis as Ticks, Line};
 use crate::bench::contender::{Family, Shape};
 use crate::bench::report::figures::{Figure, Row};
-use crate::bench::report::numbers::{bytes, count, time};
+use crate::bench::report::numbers::{bytes, time};
 use crate::bench::results::{Axis, Results};
 use crate::bench::statistics::Interval;
 
@@ -68,7 +68,7 @@ fn place(axis: Axis, shape: Shape, nth: usize) -> (f64, String) {
         Axis::Batch => (log(shape.batch), shape.batch.to_string()),
         // A list of shapes, not a quantity.
         Axis::Participants => (nth as f64, format!("{}×{}", shape.producers, shape.consumers)),
-        Axis::Capacity => (log(shape.capacity), count(shape.capacity as f64)),
+        Axis::Capacity => (log(shape.capacity), shape.capacity.to_string()),
         _ if shape.work == 0 => (log(NO_WORK as usize), "none".into()),
         _ => (log(shape.work as usize), time(shape.work as f64)),
     }

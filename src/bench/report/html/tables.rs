@@ -60,10 +60,9 @@ pub fn losses(standing: &Standing, caption: &str) -> String {
         let by = loss.ratio.map_or("the other has none".into(), words::ratio);
         let sure = if loss.certain() { Cell::marked("yes", "bad") } else { "no: covers 1".into() };
         vec![
-            Cell::marked(&*loss.ours.info.name, "ours"),
-            words::waits(loss.ours.info.waits).into(),
-            loss.value.name().into(),
-            loss.figure.title().into(),
+            Cell::marked(format!("{} ({})", loss.ours.info.name, words::waits(loss.ours.info.waits)), "ours"),
+            loss.value.noun().into(),
+            Cell::marked(loss.figure.title(), "long"),
             Cell::from(&*loss.rival.info.name),
             sure,
             by.into(),
@@ -71,8 +70,8 @@ pub fn losses(standing: &Standing, caption: &str) -> String {
             show(&loss.rival).into(),
         ]
     };
-    let heads = ["ours", "waits", "what", "figure", "first", "certain", "times worse (95 %)", "ours", "first"];
-    table(caption, &heads, 6, standing.losses.iter().map(row))
+    let heads = ["ours", "what", "figure", "first", "certain", "times worse (95 %)", "ours", "first"];
+    table(caption, &heads, 5, standing.losses.iter().map(row))
 }
 
 /// What a killed consumer costs.
