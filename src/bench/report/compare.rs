@@ -1,6 +1,6 @@
 //! Two runs: what became slower or faster.
 
-use super::columns::{Columns, wrapped};
+use super::columns::wrapped;
 use super::figures::{Figure, Row, figures};
 use super::terminal::Look;
 use super::words::ratio;
@@ -154,7 +154,10 @@ pub fn report(old: &Results, new: &Results, look: Look) -> String {
         let some = of(verdict);
         if !some.is_empty() {
             say(&format!("\n{title}: new / old, with 95 % bounds"), false);
-            table(&some).fitting(look.width).lines().for_each(|line| say(line, false));
+            for change in some {
+                let what = format!("{} {}", change.value.noun(), ratio(change.ratio));
+                say(&format!("  {}: {what}; {}", change.contender, change.figure), false);
+            }
         }
     }
     let (same, unknown) = (of(Verdict::Same).len(), of(Verdict::Unknown).len());
@@ -168,14 +171,6 @@ pub fn report(old: &Results, new: &Results, look: Look) -> String {
         Some(_) => say(&format!("gristmill: {} slower by more than 5 % and its interval", regressions.len()), true),
     }
     out
-}
-
-fn table(changes: &[&Change]) -> Columns {
-    let mut columns = Columns::new(&["contender", "figure", "of", "new / old"]).gives_way(&["figure"]);
-    for change in changes {
-        columns.row([change.contender.clone(), change.figure.clone(), change.value.noun().into(), ratio(change.ratio)]);
-    }
-    columns
 }
 
 #[cfg(test)]
