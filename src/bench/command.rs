@@ -1,15 +1,16 @@
 //! What the command does: chooses, runs, reports.
 
 use super::contender::{Contender, Result};
-use super::options::{self, Options};
+use super::options::{self, Compare, Options};
+use super::output::Output;
 use super::plan::Plan;
-use super::report::{json, terminal};
+use super::report::terminal::Look;
+use super::report::{compare, csv, html, json, terminal};
 use super::results::Results;
 use super::session::{self, Progress};
 use indicatif::{ProgressBar, ProgressStyle};
-use std::fs::{File, OpenOptions};
-use std::io::{BufWriter, IsTerminal, Seek, Write};
-use std::path::{Path, PathBuf};
+use std::io::{IsTerminal, Write};
+use std::os::fd::AsFd;
 
 /// How a run ended.
 pub enum Ending {
@@ -17,51 +18,14 @@ pub enum Ending {
     Done,
     /// Some of it, until it was interrupted; that much was reported.
     Interrupted,
-    /// The command line asks for what there is not.
+    /// Two runs were compared, and something of this crate became slower.
+    Slower,
+    /// The command line asks for what there is not, or names a file that cannot be used.
     Usage(String),
     /// A file cannot be written.
     Output(String),
     /// The run could not go on.
     Engine(String),
-}
-
-/// Files that can be written, opened before the run: not an hour later it shall be found out that one cannot.
-struct Output {
-    path: PathBuf,
-    file: File,
-    /// Whether it was not there before.
-    made: bool,
-}
-
-impl Output {
-    fn open(path: &Path) -> Result<Output> {
-        let told = |e: std::io::Error| format!("{}: cannot be written: {}", path.display(), crate::bench::command::reason(&e));
-        let made = !path.exists();
-        let file = OpenOptions::new().write(true).create(true).truncate(false).open(path).map_err(told)?;
-        Ok(Output { path: path.to_owned(), file, made })
-    }
-
-    fn write(mut self, write: impl FnOnce(&mut dyn Write) -> Result<()>) -> Result<()> {
-        let told = |e: &dyn std::fmt::Display| format!("{}: {e}", self.path.display());
-        self.file.set_len(0).and_then(|()| self.file.rewind()).map_err(|e| told(&e))?;
-        let mut to = BufWriter::new(&self.file);
-        write(&mut to).map_err(|e| told(&e))?;
-        to.flush().map_err(|e| told(&e))?;
-        Ok(())
-    }
-
-    /// Leaves nothing behind that was not there.
-    fn give_up(self) {
-        if self.made {
-            let _ = std::fs::remove_file(&self.path);
-        }
-    }
-}
-
-/// What the system says, without the number.
-fn reason(error: &std::io::Error) -> String {
-    let text = error.to_string();
-    text.split(" (os error").next().unwrap_or(&text).to_lowercase()
 }
 
 struct Bar(ProgressBar);
@@ -82,16 +46,11 @@ pub fn bench(options: &Options, all: Vec<Box<dyn Contender>>, command: &str, int
         Ok(contenders) => contenders,
         Err(why) => return Ending::Usage(why.to_string()),
     };
-    let mut outputs = vec![];
-    for path in [&options.json].into_iter().flatten() {
-        match Output::open(path) {
-            Ok(output) => outputs.push(output),
-            Err(why) => {
-                outputs.into_iter().for_each(Output::give_up);
-                return Ending::Output(why.to_string());
-            }
-        }
-    }
+    let paths = [&options.json, &options.csv, &options.html].map(Option::as_deref);
+    let outputs = match Output::open_all(&paths) {
+        Ok(outputs) => outputs,
+        Err(why) => return Ending::Output(why.to_string()),
+    };
     let seed = options.seed.unwrap_or_else(|| rand::random::<u32>().into());
     let command = if options.seed.is_some() { command.to_owned() } else { format!("{command} --seed {seed}") };
     let style = ProgressStyle::with_template("{bar:30} {pos}/{len} {elapsed} {wide_msg}")
@@ -102,7 +61,7 @@ pub fn bench(options: &Options, all: Vec<Box<dyn Contender>>, command: &str, int
     let results = match results {
         Ok(results) => results,
         Err(why) => {
-            outputs.into_iter().for_each(Output::give_up);
+            outputs.into_iter().flatten().for_each(Output::give_up);
             return Ending::Engine(why.to_string());
         }
     };
@@ -113,14 +72,32 @@ pub fn bench(options: &Options, all: Vec<Box<dyn Contender>>, command: &str, int
     }
 }
 
-fn write(results: &Results, outputs: Vec<Output>, options: &Options) -> Result<()> {
+fn write(results: &Results, outputs: Vec<Option<Output>>, options: &Options) -> Result<()> {
     // A reader that closes the output early has what it wants; the files are written all the same.
-    let color = std::io::stdout().is_terminal();
-    let _ = std::io::stdout().write_all(terminal::report(results, color).as_bytes());
-    for output in outputs {
-        if Some(&output.path) == options.json.as_ref() {
-            output.write(|to| json::write(results, to))?;
-        }
+    let page = options.html.as_ref().map(|path| path.display().to_string());
+    let _ = std::io::stdout().write_all(terminal::report(results, look(), page.as_deref()).as_bytes());
+    let forms = [json::write, csv::write, html::write];
+    for (output, form) in outputs.into_iter().zip(forms) {
+        output.map_or(Ok(()), |output| output.write(|to| form(results, to)))?;
     }
     Ok(())
+}
+
+/// Compares two runs that were kept as JSON.
+pub fn compare(files: &Compare) -> Ending {
+    let (old, new) = match (json::read(&files.old), json::read(&files.new)) {
+        (Ok(old), Ok(new)) => (old, new),
+        (Err(why), _) | (_, Err(why)) => return Ending::Usage(why.to_string()),
+    };
+    let _ = std::io::stdout().write_all(compare::report(&old, &new, look()).as_bytes());
+    let slower = compare::changes(&old, &new).iter().any(compare::Change::regression);
+    if slower { Ending::Slower } else { Ending::Done }
+}
+
+/// What standard output can show. Where nobody says how wide it is, nothing is left out.
+fn look() -> Look {
+    let stdout = std::io::stdout();
+    let no_color = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
+    let width = crate::sys::terminal::columns(stdout.as_fd()).map_or(200, |columns| usize::from(columns).clamp(40, 400));
+    Look { color: stdout.is_terminal() && !no_color, width }
 }

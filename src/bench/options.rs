@@ -1,12 +1,17 @@
 //! The options of `gristmill bench`.
 
 use super::contender::{Contender, Result};
-use clap::Args;
+use clap::{Args, Subcommand};
 use std::path::PathBuf;
 
 /// The options of a run.
 #[derive(Clone, Debug, Default, Args)]
+#[command(args_conflicts_with_subcommands = true)]
 pub struct Options {
+    /// What to do instead of measuring.
+    #[command(subcommand)]
+    pub task: Option<Task>,
+
     /// Under a minute: the base figure, batches and calls, few rounds; to look, not to quote (the default)
     #[arg(long, conflicts_with = "full")]
     pub quick: bool,
@@ -47,6 +52,34 @@ pub struct Options {
     #[arg(long, value_name = "FILE")]
     pub html: Option<PathBuf>,
 }
+
+/// What can be done with runs that were kept.
+#[derive(Clone, Debug, Subcommand)]
+pub enum Task {
+    /// Tells what became slower or faster from one run to another, with the bounds of each ratio
+    #[command(after_help = COMPARE)]
+    Compare(Compare),
+}
+
+/// Two runs.
+#[derive(Clone, Debug, Args)]
+pub struct Compare {
+    /// What `gristmill bench --json` wrote before
+    pub old: PathBuf,
+
+    /// What it wrote afterwards
+    pub new: PathBuf,
+}
+
+const COMPARE: &str = "\
+Only figures that both runs have are compared: rate, CPU for each payload, and how late payloads are (p50, p99).
+A difference counts if the bootstrap interval of the ratio (95 %) does not cover 1; each run needs 3 rounds for that.
+Differences of the machines are told of.
+
+Exit codes:
+  0    nothing of gristmill became slower
+  1    the rate, the CPU or the p50 of one of gristmill's contenders became worse, by more than the interval and 5 %
+  2    a file cannot be read, or is no result of gristmill bench; nothing was compared";
 
 /// Seats of a turn, but for a producer and one who collects.
 const MOST_WORKERS: usize = super::control::SEATS - 2;

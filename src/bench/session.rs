@@ -9,6 +9,7 @@ use super::plan::{Case, Plan};
 use super::results::{Axis, Crossover, Entry, Kill, Pace, Results, SCHEMA, SelfTest, Skipped, Summary};
 use super::statistics::{Interval, median};
 use super::turn::{Aim, Lengths, Played, play};
+use super::value::Value;
 use rand::rngs::SmallRng;
 use rand::seq::SliceRandom;
 use rand::{RngExt, SeedableRng};
@@ -202,7 +203,7 @@ impl Session<'_> {
             }
             let name = self.info(player.contender).name;
             let contender = if player.again { format!("{name} again") } else { name };
-            let summary = summary(&rounds, self.clock);
+            let summary = Summary::of(&rounds, self.clock);
             let (axis, shape) = (case.axis, case.shape);
             self.entries.push(Entry { contender, axis, shape, aim: player.aim, pace: player.pace, rounds, failures, summary });
         }
@@ -251,29 +252,10 @@ impl Session<'_> {
     }
 }
 
-fn summary(rounds: &[Played], clock: f64) -> Option<Summary> {
-    let of = |value: &dyn Fn(&Played) -> f64| Interval::of(&rounds.iter().map(value).collect::<Vec<_>>());
-    let some = |value: &dyn Fn(&Played) -> Option<f64>| Interval::of(&rounds.iter().filter_map(value).collect::<Vec<_>>());
-    let each = |used: u64, played: &Played| used as f64 / played.jobs as f64;
-    let late = |value: &dyn Fn(&super::turn::Late) -> u64| some(&|p| Some((value(p.late.as_ref()?) as f64 - clock).max(0.0)));
-    Some(Summary {
-        rate: of(&|p| p.jobs as f64 * 1e9 / p.wall as f64)?,
-        cpu: of(&|p| each(p.used.cpu, p))?,
-        switches: of(&|p| 1e6 * each(p.used.voluntary + p.used.involuntary, p))?,
-        calls: some(&|p| Some(1e6 * each(p.calls?, p))),
-        idle: some(&|p| p.idle),
-        memory: of(&|p| p.memory as f64)?,
-        start_up: of(&|p| p.start_up as f64)?,
-        p50: late(&|l| l.p50),
-        p99: late(&|l| l.p99),
-        p999: late(&|l| l.p999),
-    })
-}
-
 /// Rates of the rounds of a contender in the base shape.
 fn rates(entries: &[Entry], contender: &str) -> Option<Vec<f64>> {
     let entry = entries.iter().find(|e| e.axis == Axis::Base && e.contender == contender)?;
-    Some(entry.rounds.iter().map(|p| p.jobs as f64 * 1e9 / p.wall as f64).collect())
+    Some(Value::Rate.of_all(&entry.rounds, 0.0))
 }
 
 fn self_tests(entries: &[Entry], clock: f64) -> Vec<SelfTest> {
@@ -326,7 +308,7 @@ fn noise(environment: &Environment, before: Option<(u64, u64)>, after: Option<(u
 }
 
 /// From which length of a job on each contender has 95 % of the fastest one's rate: between two lengths, by straight lines over the logarithm.
-fn crossovers(entries: &[Entry]) -> Vec<Crossover> {
+pub fn crossovers(entries: &[Entry]) -> Vec<Crossover> {
     let mut works: Vec<u64> = entries.iter().filter(|e| e.axis == Axis::Work).map(|e| e.shape.work).collect();
     works.sort_unstable();
     works.dedup();

@@ -32,6 +32,7 @@ pub enum Command {
     #[command(after_help = format!("{EXAMPLES}\n\n{}", exit::HELP))]
     Run(RunOptions),
     /// Measures ways to hand payloads from process to process, all by one method
+    #[command(after_help = exit::HELP)]
     Bench(BenchOptions),
 }
 

@@ -1,15 +1,18 @@
 //! `gristmill bench`.
 
 use super::exit::Exit;
-use super::text::say;
+use super::text::{plain, say, shown};
 use gristmill::bench::command::{self, Ending};
 use gristmill::bench::contenders;
-use gristmill::bench::options::Options;
+use gristmill::bench::options::{Options, Task};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
-/// Measures and reports.
+/// Measures and reports, or compares.
 pub fn bench(options: &Options) -> Exit {
+    if let Some(Task::Compare(files)) = &options.task {
+        return exit(command::compare(files), 0);
+    }
     // No thread that listens: a turn's process is forked from this one.
     let signal = Arc::new(AtomicUsize::new(0));
     for number in [signal_hook::consts::SIGINT, signal_hook::consts::SIGTERM] {
@@ -19,9 +22,15 @@ pub fn bench(options: &Options) -> Exit {
         }
     }
     let command = std::env::args().map(quoted).collect::<Vec<_>>().join(" ");
-    match command::bench(options, contenders::all(), &command, &|| signal.load(Relaxed) != 0) {
+    let ending = command::bench(options, contenders::all(), &command, &|| signal.load(Relaxed) != 0);
+    exit(ending, signal.load(Relaxed))
+}
+
+fn exit(ending: Ending, signal: usize) -> Exit {
+    match ending {
         Ending::Done => Exit::Success,
-        Ending::Interrupted if signal.load(Relaxed) == signal_hook::consts::SIGTERM as usize => Exit::Terminated,
+        Ending::Slower => Exit::JobsFailed,
+        Ending::Interrupted if signal == signal_hook::consts::SIGTERM as usize => Exit::Terminated,
         Ending::Interrupted => Exit::Interrupted,
         Ending::Usage(why) => told(&why, Exit::Usage),
         Ending::Output(why) => told(&why, Exit::Output),
@@ -30,7 +39,8 @@ pub fn bench(options: &Options) -> Exit {
 }
 
 fn told(why: &str, exit: Exit) -> Exit {
-    say(why);
+    // It may quote what the command line has, whatever that is.
+    say(&plain(&shown(why.as_bytes())));
     exit
 }
 

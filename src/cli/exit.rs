@@ -8,9 +8,9 @@ use std::process::ExitCode;
 pub enum Exit {
     /// All jobs gave a value.
     Success = 0,
-    /// Some jobs failed, or an input file could not be read; all other jobs gave a value.
+    /// Some jobs failed, or an input file could not be read; all other jobs gave a value. Of a comparison: something became slower.
     JobsFailed = 1,
-    /// The command line was wrong; nothing ran.
+    /// The command line was wrong, or names runs that cannot be compared; nothing ran.
     Usage = 2,
     /// The workers could not start or go on.
     Engine = 3,
@@ -26,8 +26,9 @@ pub enum Exit {
 pub const HELP: &str = "\
 Exit codes:
   0    all well; also when the reader of the output closed it early
-  1    some jobs failed or a file could not be read; the rest is done
-  2    the command line is wrong; nothing was run
+  1    some jobs failed or a file could not be read; the rest is done;
+       bench compare: gristmill became slower
+  2    the command line is wrong, or bench compare cannot use a file; nothing was run
   3    the workers could not start or could not go on
   4    the output could not be written (a full disk)
   130  stopped by Ctrl-C (SIGINT)

@@ -1,214 +1,221 @@
 //! Tables and bars for a terminal.
 
-use super::numbers::{count, digits, time};
-use crate::bench::contender::{Family, Info, Waits};
-use crate::bench::kill::Fate;
-use crate::bench::results::{Axis, Entry, Results, Summary};
+use super::columns::{Columns, wrapped};
+use super::figures::{Figure, figures};
+use super::losses::{Rivals, standing};
+use super::numbers::time;
+use super::words::{crossover, fates, ratio, spread, waits};
+use crate::bench::contender::Family;
+use crate::bench::results::{Axis, Results};
 use crate::bench::statistics::Interval;
-use comfy_table::{CellAlignment, Table, presets};
+use crate::bench::value::Value;
 use std::fmt::Write;
 
 /// Cells of the longest bar.
 const BAR: usize = 30;
 
-/// The whole report. `color` says whether red may be used.
-pub fn report(results: &Results, color: bool) -> String {
+/// Losses that are shown; a page has them all.
+const LOSSES: usize = 8;
+
+/// What the terminal can show.
+#[derive(Clone, Copy, Debug)]
+pub struct Look {
+    /// Whether red may be used.
+    pub color: bool,
+    /// Its columns.
+    pub width: usize,
+}
+
+/// The whole report. `page` says where one with charts is, if there is one.
+pub fn report(results: &Results, look: Look, page: Option<&str>) -> String {
     let mut out = String::new();
-    let red = |text: &str| if color { format!("\x1b[31m{text}\x1b[0m") } else { text.to_owned() };
+    let mut say = |text: &str, bad: bool| {
+        for line in wrapped(text, look.width, 2) {
+            let _ = if bad && look.color { writeln!(out, "\x1b[31m{line}\x1b[0m") } else { writeln!(out, "{line}") };
+        }
+    };
     let e = &results.environment;
     let machine = if e.virtual_machine { ", a virtual machine" } else { "" };
-    let _ = writeln!(out, "{}, {} cores{machine}; {}; {}; commit {}", e.cpu, e.cores, e.kernel, e.compiler, e.commit);
-    let _ =
-        writeln!(out, "seed {}; load {} before, {} after; pinning: {}", results.seed, e.load_before, e.load_after, e.pinning);
+    say(&format!("{}, {} cores{machine}; {}; {}; commit {}", e.cpu, e.cores, e.kernel, e.compiler, e.commit), false);
+    let loads = format!("load {} before, {} after", e.load_before, e.load_after);
+    say(&format!("seed {}; {loads}; pinning: {}", results.seed, e.pinning), false);
     for why in &results.noise {
-        let _ = writeln!(out, "{}", red(&format!("noisy machine: {why}")));
+        say(&format!("noisy machine: {why}"), true);
     }
     if results.partial {
-        let _ = writeln!(out, "{}", red("partial: the run was stopped before its end"));
+        say("partial: the run was stopped before its end", true);
     }
     for test in &results.self_tests {
-        let line = format!("self-test {}: {}: {}", if test.holds { "holds" } else { "FAILED" }, test.says, test.found);
-        let _ = writeln!(out, "{}", if test.holds { line } else { red(&line) });
+        let how = if test.holds { "holds" } else { "FAILED" };
+        say(&format!("self-test {how}: {}: {}", test.says, test.found), !test.holds);
     }
-    let mut figures: Vec<&Entry> = vec![];
-    for entry in &results.entries {
-        if !figures.iter().any(|other| same_figure(other, entry)) {
-            figures.push(entry);
+    let figures = figures(results);
+    for figure in &figures {
+        say("", false);
+        say(&figure.title(), false);
+        let columns = if figure.axis == Axis::Latency { latencies(figure) } else { rates(figure) };
+        columns.fitting(look.width).lines().for_each(|line| say(line, false));
+        if figure.axis == Axis::Base {
+            say("bars: █ to the lower bound of the interval, ▓ to the median, ░ to the upper bound", false);
         }
     }
-    for figure in figures {
-        let mut entries: Vec<(&Entry, &Summary)> =
-            results.entries.iter().filter(|e| same_figure(e, figure)).filter_map(|e| Some((e, e.summary.as_ref()?))).collect();
-        if figure.axis == Axis::Latency {
-            entries.sort_by(|a, b| late(a.1).total_cmp(&late(b.1)));
-            let _ = write!(out, "\nHow late at {}: {}\n{}\n", pace(figure), figure.shape, latencies(&entries, results));
-        } else {
-            entries.sort_by(|a, b| b.1.rate.median.total_cmp(&a.1.rate.median));
-            let _ = write!(out, "\n{}: {}\n{}\n", title(figure.axis), figure.shape, rates(&entries, results));
-        }
-    }
+    losses(results, &figures, &mut say);
     if !results.kills.is_empty() {
-        let _ = write!(out, "\nA consumer is killed in the middle\n{}\n", kills(results));
+        say("\nA consumer is killed in the middle", false);
+    }
+    for kill in &results.kills {
+        say(&format!("  {}: {}", kill.contender, fates(&kill.fates)), false);
     }
     if !results.crossovers.is_empty() {
-        let _ = write!(
-            out,
-            "\nFrom which length of a job on the queue makes no difference (95 % of the fastest)\n{}\n",
-            crossovers(results)
-        );
+        say("\nFrom which length of a job on the queue makes no difference (95 % of the fastest)", false);
+        crossovers(results).fitting(look.width).lines().for_each(|line| say(line, false));
     }
     if !results.skipped.is_empty() {
-        let _ = writeln!(out, "\nNot measured");
-        for skipped in &results.skipped {
-            let shape = skipped.shape.map_or(String::new(), |shape| format!(" ({shape})"));
-            let _ = writeln!(out, "  {}{shape}: {}", skipped.contender, skipped.why);
-        }
+        say("\nNot measured", false);
     }
-    let _ = writeln!(out, "\nAgain: {}", results.command);
+    for skipped in &results.skipped {
+        let shape = skipped.shape.map_or(String::new(), |shape| format!(" ({shape})"));
+        say(&format!("  {}{shape}: {}", skipped.contender, skipped.why), false);
+    }
+    say(&format!("\nAgain: {}", results.command), false);
+    match page {
+        Some(path) => say(&format!("Charts and all numbers: {path}"), false),
+        None => say("A page with charts: add --html FILE", false),
+    }
     out
 }
 
-fn same_figure(one: &Entry, other: &Entry) -> bool {
-    one.axis == other.axis && one.shape == other.shape && one.pace == other.pace
-}
-
-fn late(summary: &Summary) -> f64 {
-    summary.p50.map_or(f64::INFINITY, |p50| p50.median)
-}
-
-fn title(axis: Axis) -> &'static str {
-    match axis {
-        Axis::Calls => "Jobs and their results",
-        _ => "Payloads from producers to consumers",
-    }
-}
-
-fn pace(entry: &Entry) -> String {
-    use crate::bench::results::Pace;
-    match entry.pace {
-        Some(Pace::Share(share)) => format!("{:.0} % of its own maximum", share * 100.0),
-        Some(Pace::Common(rate)) => format!("{} payloads a second", count(rate)),
-        None => "full speed".into(),
-    }
-}
-
-/// A table without vertical lines; the columns after the first two are numbers.
-fn table(head: &[&str]) -> Table {
-    let mut table = Table::new();
-    table.load_preset(presets::NOTHING).set_header(head.to_vec());
-    for column in table.column_iter_mut().skip(2) {
-        column.set_cell_alignment(CellAlignment::Right);
-    }
-    table
-}
-
-fn waits(info: Option<&Info>) -> &'static str {
-    match info.map(|info| (info.waits, info.family)) {
-        Some((Waits::Block, _)) => "blocks",
-        Some((Waits::Adaptive, _)) => "adaptive",
-        Some((Waits::Spin, _)) => "spins",
-        None => "",
-    }
-}
-
-fn info<'a>(results: &'a Results, entry: &Entry) -> Option<&'a Info> {
-    let name = entry.contender.trim_end_matches(" again");
-    results.contenders.iter().find(|info| info.name == name)
-}
-
-fn spread(interval: Interval, show: fn(f64) -> String) -> String {
-    format!("{} – {}", show(interval.low), show(interval.high))
-}
-
-fn rates(entries: &[(&Entry, &Summary)], results: &Results) -> Table {
-    let mut table = table(&["contender", "waits", "a second", "95 %", "", "CPU each", "switches/M", "calls/M", "idle CPU"]);
-    let most = entries.first().map_or(1.0, |(_, summary)| summary.rate.median);
-    for (entry, summary) in entries {
-        let info = info(results, entry);
-        let name = match info {
-            Some(info) if info.family == Family::Threads => format!("{} (threads)", entry.contender),
-            _ => entry.contender.clone(),
+fn rates(figure: &Figure) -> Columns {
+    const SHOWN: [Value; 4] = [Value::Cpu, Value::Switches, Value::Calls, Value::Idle];
+    // The last ones give way first.
+    let mut columns = Columns::new(&["contender", "waits", "a second", "95 %", "CPU each"])
+        .left("", figure.axis == Axis::Base)
+        .more(&["switches/M", "calls/M", "idle CPU"])
+        .gives_way(&["idle CPU", "calls/M", "switches/M", "95 %", "CPU each", "", "waits"]);
+    let most = figure.rows.iter().map(|row| row.summary.rate.high).fold(f64::MIN_POSITIVE, f64::max);
+    for row in &figure.rows {
+        let name = match row.info.family {
+            Family::Threads => format!("{} (threads)", row.entry.contender),
+            _ => row.entry.contender.clone(),
         };
-        let bar = "█".repeat(((summary.rate.median / most * BAR as f64).round() as usize).max(1));
-        table.add_row([
+        let show = |value: Value| row.median(value).map_or("–".into(), |median| value.show(median));
+        let [cpu, switches, calls, idle] = SHOWN.map(show);
+        let rate = row.summary.rate;
+        let shown = |value| Value::Rate.show(value);
+        let bar = bar(rate, most);
+        columns.row([
             name,
-            waits(info).into(),
-            count(summary.rate.median),
-            spread(summary.rate, count),
+            waits(row.info.waits).into(),
+            shown(rate.median),
+            spread(rate, shown),
+            cpu,
             bar,
-            time(summary.cpu.median),
-            count(summary.switches.median),
-            summary.calls.map_or("–".into(), |calls| count(calls.median)),
-            summary.idle.map_or("–".into(), |idle| format!("{} %", digits(idle.median * 100.0))),
+            switches,
+            calls,
+            idle,
         ]);
     }
-    if let Some(column) = table.column_mut(4) {
-        column.set_cell_alignment(CellAlignment::Left);
-    }
-    table
+    columns
 }
 
-fn latencies(entries: &[(&Entry, &Summary)], results: &Results) -> Table {
-    let mut table = table(&["contender", "waits", "p50", "95 %", "p99", "p99.9", "CPU each"]);
-    for (entry, summary) in entries {
-        let at = |interval: Option<Interval>| interval.map_or("–".into(), |i| time(i.median));
-        table.add_row([
-            entry.contender.clone(),
-            waits(info(results, entry)).into(),
-            at(summary.p50),
-            summary.p50.map_or("–".into(), |p50| spread(p50, time)),
-            at(summary.p99),
-            at(summary.p999),
-            time(summary.cpu.median),
-        ]);
-    }
-    table
+/// To the lower bound, the median and the upper bound.
+fn bar(rate: Interval, most: f64) -> String {
+    let cells = |value: f64| (value / most * BAR as f64).round() as usize;
+    let (low, median, high) = (cells(rate.low), cells(rate.median).max(1), cells(rate.high));
+    let low = low.min(median);
+    format!("{}{}{}", "█".repeat(low), "▓".repeat(median - low), "░".repeat(high.saturating_sub(median)))
 }
 
-fn kills(results: &Results) -> Table {
-    let mut table = table(&["contender", "what the others do"]);
-    for kill in &results.kills {
-        table.add_row([kill.contender.clone(), fates(&kill.fates)]);
+fn latencies(figure: &Figure) -> Columns {
+    let mut columns = Columns::new(&["contender", "waits", "p50", "95 %", "p99", "p99.9", "CPU each"])
+        .gives_way(&["CPU each", "95 %", "p99.9", "waits"]);
+    for row in &figure.rows {
+        let at = |value: Value| row.median(value).map_or("–".into(), |median| value.show(median));
+        let p50 = row.summary.p50.map_or("–".into(), |p50| spread(p50, time));
+        let who = (row.entry.contender.clone(), waits(row.info.waits).into());
+        columns.row([who.0, who.1, at(Value::P50), p50, at(Value::P99), at(Value::P999), at(Value::Cpu)]);
     }
-    table
+    columns
 }
 
-/// What happened in all tries, in words.
-pub fn fates(fates: &[Fate]) -> String {
-    let tries = fates.len();
-    let mut parts = vec![];
-    let hung = fates.iter().filter(|fate| matches!(fate, Fate::Hangs { .. })).count();
-    let broke: Vec<&str> =
-        fates.iter().filter_map(|fate| if let Fate::Breaks { how } = fate { Some(how.as_str()) } else { None }).collect();
-    let lost: Vec<(u64, u64)> = fates
-        .iter()
-        .filter_map(|fate| if let Fate::GoesOn { lost, again } = fate { Some((*lost, *again)) } else { None })
-        .collect();
-    if fates.contains(&Fate::NoProcess) {
-        return "there is no process to kill".into();
+fn losses(results: &Results, figures: &[Figure], say: &mut dyn FnMut(&str, bool)) {
+    let standing = standing(figures, Rivals::Processes, results.clock);
+    let certain = standing.losses.iter().filter(|loss| loss.certain()).count();
+    let within = standing.losses.len() - certain;
+    if standing.first + standing.losses.len() == 0 {
+        return;
     }
-    if !lost.is_empty() {
-        let most = lost.iter().map(|l| l.0).max().unwrap_or(0);
-        let again = lost.iter().map(|l| l.1).max().unwrap_or(0);
-        let again = if again > 0 { format!(", works on up to {again} again") } else { String::new() };
-        let what = if most == 0 { "loses nothing".into() } else { format!("loses up to {most}") };
-        parts.push(format!("goes on in {} of {tries}, {what}{again}", lost.len()));
+    say("\nWhere we lose: gristmill against all that cross a process boundary and wait alike", false);
+    let count = format!("first in {}, behind in {certain}, behind by no more than chance in {within}", standing.first);
+    say(&format!("  {count}; {} without a rival", standing.alone), false);
+    for loss in standing.losses.iter().take(LOSSES) {
+        let by = loss.ratio.map_or("has some, the other none".into(), |r| format!("{} times worse", ratio(r)));
+        let what = format!("{} {by} than {}", loss.value.noun(), loss.rival.info.name);
+        say(&format!("  {}: {what}; {}", loss.ours.info.name, loss.figure.title()), false);
     }
-    if hung > 0 {
-        parts.push(format!("hangs in {hung} of {tries}"));
+    if standing.losses.len() > LOSSES {
+        say(&format!("  and {} more, in the page", standing.losses.len() - LOSSES), false);
     }
-    if let Some(how) = broke.first() {
-        parts.push(format!("breaks in {} of {tries} ({how})", broke.len()));
-    }
-    parts.join("; ")
 }
 
-fn crossovers(results: &Results) -> Table {
-    let mut table = table(&["contender", "from"]);
+fn crossovers(results: &Results) -> Columns {
+    let mut columns = Columns::new(&["contender", "from"]);
     let mut all: Vec<_> = results.crossovers.iter().collect();
     all.sort_by(|a, b| a.work.unwrap_or(f64::INFINITY).total_cmp(&b.work.unwrap_or(f64::INFINITY)));
-    for crossover in all {
-        table.add_row([crossover.contender.clone(), crossover.work.map_or("not at the longest measured".into(), time)]);
+    for one in all {
+        columns.row([one.contender.clone(), crossover(one)]);
     }
-    table
+    columns
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::sample;
+    use super::*;
+
+    fn shown(width: usize, color: bool) -> String {
+        report(&sample::full(), Look { color, width }, None)
+    }
+
+    #[test]
+    fn no_line_is_wider_than_the_terminal() {
+        for width in [80, 100, 132, 200] {
+            for line in shown(width, false).lines() {
+                assert!(line.chars().count() <= width, "{width}: {line}");
+            }
+        }
+    }
+
+    #[test]
+    fn narrow_ones_have_the_name_the_rate_and_the_bar_and_wide_ones_have_all() {
+        let (narrow, wide) = (shown(80, false), shown(200, false));
+        let row = |text: &str| text.lines().find(|line| line.contains("threads-crossbeam (threads)")).unwrap().to_owned();
+        assert!(row(&narrow).contains("12.4 M"), "{}", row(&narrow));
+        assert!(row(&narrow).contains('█') && !narrow.contains("idle CPU"), "{}", row(&narrow));
+        assert!(wide.contains("idle CPU") && row(&wide).contains('–'));
+    }
+
+    #[test]
+    fn red_is_for_what_is_wrong_and_only_where_it_may_be() {
+        assert!(!shown(80, false).contains('\x1b'));
+        let red: Vec<String> = shown(200, true).lines().filter(|line| line.contains('\x1b')).map(str::to_owned).collect();
+        assert_eq!(red.len(), 3, "{red:?}");
+        for what in ["noisy machine", "partial", "self-test FAILED"] {
+            assert!(red.iter().any(|line| line.starts_with(&format!("\x1b[31m{what}"))), "{red:?}");
+        }
+    }
+
+    #[test]
+    fn the_last_line_says_where_charts_are() {
+        assert!(shown(80, false).ends_with("A page with charts: add --html FILE\n"));
+        let with = report(&sample::full(), Look { color: false, width: 80 }, Some("out.html"));
+        assert!(with.ends_with("Charts and all numbers: out.html\n"));
+    }
+
+    #[test]
+    fn a_bar_shows_the_interval() {
+        let interval = Interval { median: 20.0, low: 10.0, high: 30.0 };
+        assert_eq!(bar(interval, 30.0), format!("{}{}{}", "█".repeat(10), "▓".repeat(10), "░".repeat(10)));
+        assert_eq!(bar(Interval { median: 0.1, low: 0.1, high: 0.1 }, 30.0), "▓", "never nothing");
+    }
 }

@@ -1,0 +1,125 @@
+//! All numbers, as tables.
+
+use super::text::{Cell, escape, table};
+use crate::bench::contender::Family;
+use crate::bench::kill::Fate;
+use crate::bench::report::figures::{Figure, Row};
+use crate::bench::report::losses::{Loss, Standing};
+use crate::bench::report::words;
+use crate::bench::results::{Axis, Results};
+use crate::bench::value::Value;
+
+/// A table for each figure, folded but for the first one.
+pub fn figures(figures: &[Figure]) -> String {
+    figures
+        .iter()
+        .enumerate()
+        .map(|(n, figure)| {
+            let open = if n == 0 { " open" } else { "" };
+            let title = figure.title();
+            format!("<details{open}><summary>{}</summary>\n{}</details>\n", escape(&title), one(figure, &title))
+        })
+        .collect()
+}
+
+fn name(row: &Row) -> Cell {
+    Cell::marked(&*row.entry.contender, if row.info.family == Family::Engine { "ours" } else { "" })
+}
+
+fn one(figure: &Figure, title: &str) -> String {
+    const RATE: [Value; 7] =
+        [Value::Rate, Value::Cpu, Value::Switches, Value::Calls, Value::Idle, Value::Memory, Value::StartUp];
+    const LATE: [Value; 4] = [Value::P50, Value::P99, Value::P999, Value::Cpu];
+    let values: &[Value] = if figure.axis == Axis::Latency { &LATE } else { &RATE };
+    let mut heads = vec!["contender", "family", "waits"];
+    for value in values {
+        heads.extend([value.name(), "95 %"]);
+    }
+    heads.push("rounds");
+    let rows = figure.rows.iter().map(|row| {
+        let mut cells = vec![name(row), words::family(row.info.family).into(), words::waits(row.info.waits).into()];
+        for value in values {
+            let interval = value.in_summary(row.summary);
+            let show = |number| value.show(number);
+            cells.push(interval.map_or("–".into(), |i| show(i.median)).into());
+            cells.push(Cell::marked(interval.map_or("–".into(), |i| words::spread(i, show)), "dim"));
+        }
+        cells.push(match row.entry.failures.first() {
+            None => row.entry.rounds.len().to_string().into(),
+            Some(why) => Cell::marked(format!("{}; {} failed: {why}", row.entry.rounds.len(), row.entry.failures.len()), "bad"),
+        });
+        cells
+    });
+    table(title, &heads, 3, rows)
+}
+
+/// Those who are behind, the worst first.
+pub fn losses(standing: &Standing, caption: &str) -> String {
+    let row = |loss: &Loss| {
+        let show = |row: &Row| row.median(loss.value).map_or("–".into(), |median| loss.value.show(median));
+        let by = loss.ratio.map_or("the other has none".into(), words::ratio);
+        let sure = if loss.certain() { Cell::marked("yes", "bad") } else { "no: covers 1".into() };
+        vec![
+            Cell::marked(format!("{} ({})", loss.ours.info.name, words::waits(loss.ours.info.waits)), "ours"),
+            loss.value.noun().into(),
+            Cell::marked(loss.figure.title(), "long"),
+            Cell::from(&*loss.rival.info.name),
+            sure,
+            by.into(),
+            show(&loss.ours).into(),
+            show(&loss.rival).into(),
+        ]
+    };
+    let heads = ["ours", "what", "figure", "first", "certain", "times worse (95 %)", "ours", "first"];
+    table(caption, &heads, 5, standing.losses.iter().map(row))
+}
+
+/// What a killed consumer costs.
+pub fn kills(results: &Results) -> String {
+    let row = |kill: &crate::bench::results::Kill| {
+        let bad = kill.fates.iter().any(|fate| matches!(fate, Fate::Hangs { .. } | Fate::Breaks { .. }));
+        let good = !bad && !kill.fates.contains(&Fate::NoProcess);
+        let class = if bad {
+            "long bad"
+        } else if good {
+            "long good"
+        } else {
+            "long"
+        };
+        vec![kill.contender.as_str().into(), Cell::marked(words::fates(&kill.fates), class)]
+    };
+    table("What the others do after a consumer was killed", &["contender", "what happens"], 2, results.kills.iter().map(row))
+}
+
+/// From which length of a job on the queue makes no difference.
+pub fn crossovers(results: &Results) -> String {
+    let mut all: Vec<_> = results.crossovers.iter().collect();
+    all.sort_by(|a, b| a.work.unwrap_or(f64::INFINITY).total_cmp(&b.work.unwrap_or(f64::INFINITY)));
+    let rows = all.into_iter().map(|one| vec![one.contender.as_str().into(), words::crossover(one).into()]);
+    table("The length of a job from which on a contender has 95 % of the fastest one's rate", &["contender", "from"], 1, rows)
+}
+
+/// Who did not take part, and why.
+pub fn skipped(results: &Results) -> String {
+    let rows = results.skipped.iter().map(|skipped| {
+        let shape = skipped.shape.map_or("all".into(), |shape| shape.to_string());
+        vec![skipped.contender.as_str().into(), shape.into(), Cell::marked(&*skipped.why, "long")]
+    });
+    table("Contenders that were not measured", &["contender", "in", "why"], 3, rows)
+}
+
+/// Who takes part.
+pub fn contenders(results: &Results) -> String {
+    let rows = results.contenders.iter().map(|info| {
+        let class = if info.family == Family::Engine { "ours" } else { "" };
+        let batches = if info.batches { "yes" } else { "no" };
+        vec![
+            Cell::marked(&*info.name, class),
+            Cell::marked(&*info.says, "long"),
+            words::family(info.family).into(),
+            words::waits(info.waits).into(),
+            batches.into(),
+        ]
+    });
+    table("All contenders of this run", &["contender", "what it is", "family", "waits", "batches"], 5, rows)
+}

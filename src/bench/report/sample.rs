@@ -1,0 +1,231 @@
+//! Made-up results for tests: few contenders with chosen figures, or many on all axes.
+
+use crate::bench::contender::{Family, Info, Pattern, Waits};
+use crate::bench::environment::Environment;
+use crate::bench::kill::Fate;
+use crate::bench::measure::Used;
+use crate::bench::options::Options;
+use crate::bench::plan::{Case, Plan};
+use crate::bench::results::{Axis, Entry, Kill, Pace, Results, SCHEMA, SelfTest, Skipped, Summary};
+use crate::bench::session;
+use crate::bench::statistics::{Interval, median};
+use crate::bench::turn::{Aim, Late, Played};
+use rand::rngs::SmallRng;
+use rand::{RngExt, SeedableRng};
+use std::sync::OnceLock;
+
+/// A contender's figures in the base shape.
+struct Made {
+    info: Info,
+    rate: f64,
+    cpu: f64,
+}
+
+/// Makes results. Rounds vary by a few hundredths, the same way each time.
+pub struct Builder {
+    made: Vec<Made>,
+    rng: SmallRng,
+    results: Results,
+}
+
+/// The rounds of each figure.
+const ROUNDS: usize = 7;
+
+impl Builder {
+    pub fn new() -> Builder {
+        let environment = Environment {
+            started: "2026-01-02 03:04".into(),
+            cpu: "A CPU of 3 GHz".into(),
+            cores: 4,
+            topology: "4 CPUs, SMT off".into(),
+            caches: vec!["L1 data 32K".into(), "L2 unified 1M".into()],
+            governor: "performance".into(),
+            kernel: "Linux 6.1".into(),
+            virtual_machine: true,
+            mitigations: vec!["spectre_v2: Mitigation: Enhanced IBRS".into()],
+            cgroup: vec!["cpu.max max 100000".into()],
+            memory: 8 << 30,
+            pinning: "none: the kernel places all participants".into(),
+            load_before: "0.10 0.05 0.01".into(),
+            load_after: "1.90 0.80 0.30".into(),
+            compiler: "rustc 1.91".into(),
+            commit: "0123abc".into(),
+            optimized: true,
+        };
+        let self_test = |says: &str, found: &str, holds| SelfTest { says: says.into(), found: found.into(), holds };
+        let results = Results {
+            schema: SCHEMA,
+            version: "0.1.0".into(),
+            command: "gristmill bench --seed 7".into(),
+            seed: 7,
+            partial: false,
+            environment,
+            self_tests: vec![self_test("A/A: the ratio's interval covers 1", "1.002 (0.981 to 1.020)", true)],
+            noise: vec![],
+            clock: 20.0,
+            contenders: vec![],
+            skipped: vec![],
+            entries: vec![],
+            crossovers: vec![],
+            kills: vec![],
+        };
+        Builder { made: vec![], rng: SmallRng::seed_from_u64(1), results }
+    }
+
+    /// One that hands over so many payloads a second in the base shape, for so many nanoseconds of CPU each.
+    pub fn contender(&mut self, name: &str, family: Family, waits: Waits, rate: f64, cpu: f64) {
+        let info = Info { batches: family != Family::Kernel, ..Info::new(name, "made up for a test", family, waits) };
+        self.results.contenders.push(info.clone());
+        self.made.push(Made { info, rate, cpu });
+    }
+
+    /// Results of the base figure alone.
+    pub fn base(mut self) -> Results {
+        let case = Plan::of(&Options::default()).cases[0];
+        self.case(case, None);
+        self.results
+    }
+
+    /// Results on all axes.
+    fn all(mut self) -> Results {
+        let plan = Plan::of(&Options { full: true, ..Options::default() });
+        for &case in &plan.cases {
+            self.case(case, None);
+        }
+        let again = self.results.entries.iter().find(|e| e.contender == "gristmill").cloned();
+        self.results.entries.extend(again.map(|e| Entry { contender: "gristmill again".into(), ..e }));
+        let latency = Case { axis: Axis::Latency, shape: plan.base() };
+        for pace in [Pace::Common(plan.common)].into_iter().chain(plan.shares.iter().map(|&share| Pace::Share(share))) {
+            self.case(latency, Some(pace));
+        }
+        self.results.crossovers = session::crossovers(&self.results.entries);
+        self.results
+    }
+
+    fn case(&mut self, case: Case, pace: Option<Pace>) {
+        for n in 0..self.made.len() {
+            let made = &self.made[n];
+            let shape = case.shape;
+            // How a queue behaves, roughly: a time for each call, one for each byte, and what participants take from one another.
+            let batch = if made.info.batches { shape.batch.min(32) as f64 } else { 1.0 };
+            let crowd = 1.0 + 0.15 * (shape.producers + shape.consumers).saturating_sub(3) as f64;
+            let calls = if shape.pattern == Pattern::Calls { 2.0 } else { 1.0 };
+            let nanos = 1e9 / made.rate * calls * crowd / batch
+                + shape.payload as f64 * 0.15
+                + shape.work as f64 / shape.consumers as f64;
+            let (name, cpu, waits) = (made.info.name.clone(), made.cpu / batch, made.info.waits);
+            let rounds: Vec<Played> = (0..ROUNDS).map(|_| self.round(nanos, cpu, waits, pace)).collect();
+            let aim = match pace {
+                None => Aim::Throughput,
+                Some(Pace::Common(rate)) => Aim::Latency { rate },
+                Some(Pace::Share(share)) => Aim::Latency { rate: share * 1e9 / nanos },
+            };
+            let summary = Summary::by(|value| extremes(&value.of_all(&rounds, self.results.clock)));
+            let (axis, failures) = (case.axis, vec![]);
+            self.results.entries.push(Entry { contender: name, axis, shape, aim, pace, rounds, failures, summary });
+        }
+    }
+
+    fn round(&mut self, nanos: f64, cpu: f64, waits: Waits, pace: Option<Pace>) -> Played {
+        let mut about = |value: f64| (value * (1.0 + 0.06 * (self.rng.random::<f64>() - 0.5))) as u64;
+        let jobs = 1_000_000;
+        let late = pace.map(|pace| {
+            let busy = if let Pace::Share(share) = pace { 1.0 + share } else { 1.0 };
+            let p50 = about((nanos * 2.0 + 1_500.0) * busy);
+            Late { samples: 20_000, p50, p90: p50 * 2, p99: p50 * 9, p999: about(p50 as f64 * 60.0), max: p50 * 400 }
+        });
+        Played {
+            start_up: about(2e6),
+            jobs,
+            wall: about(nanos * jobs as f64),
+            used: Used { cpu: about(cpu * jobs as f64), voluntary: about(3_000.0), involuntary: 50 },
+            calls: (waits != Waits::Spin).then(|| about(20_000.0)),
+            memory: about(3e6),
+            idle: Some(if waits == Waits::Spin { 1.99 } else { 0.001 }),
+            late,
+        }
+    }
+}
+
+/// All that rounds say, without a bootstrap, which takes long in a build without optimization.
+fn extremes(values: &[f64]) -> Option<Interval> {
+    let low = values.iter().copied().reduce(f64::min)?;
+    let high = values.iter().copied().reduce(f64::max)?;
+    Some(Interval { median: median(values)?, low, high })
+}
+
+/// As crowded as a full run: 35 contenders on all axes, with everything that a report can show.
+pub fn full() -> Results {
+    static FULL: OnceLock<Results> = OnceLock::new();
+    FULL.get_or_init(make).clone()
+}
+
+fn make() -> Results {
+    use Family::*;
+    use Waits::*;
+    let mut builder = Builder::new();
+    builder.contender("gristmill", Engine, Adaptive, 9.1e6, 160.0);
+    builder.contender("gristmill-block", Engine, Block, 2.4e6, 420.0);
+    builder.contender("gristmill-spin", Engine, Spin, 9.8e6, 210.0);
+    let kernel =
+        ["pipe-locked", "pipe-atomic", "pipe-each", "fifo", "unix-stream", "unix-dgram", "unix-seqpacket", "unix-named"];
+    for (n, name) in kernel.iter().chain(&["mq-posix", "mq-sysv", "tcp-loopback"]).enumerate() {
+        builder.contender(name, Kernel, Block, 9e5 / (1.0 + n as f64 * 0.13), 640.0 + 45.0 * n as f64);
+    }
+    let memory = ["one-lock", "two-locks", "vyukov", "spsc-each", "futex", "eventfd", "semaphore", "inline", "offset"];
+    for (n, name) in memory.iter().enumerate() {
+        let waits = [Block, Adaptive, Spin][n % 3];
+        builder.contender(
+            &format!("shm-{name}"),
+            Memory,
+            waits,
+            1.5e6 * (1.0 + (n * 5 % 9) as f64 * 0.7),
+            300.0 + 20.0 * n as f64,
+        );
+    }
+    builder.contender("threads-mutex", Threads, Block, 2.9e6, 350.0);
+    builder.contender("threads-mpsc", Threads, Adaptive, 8e6, 120.0);
+    builder.contender("threads-crossbeam", Threads, Adaptive, 1.39e7, 70.0);
+    builder.contender("threads-rayon", Threads, Adaptive, 7e6, 150.0);
+    let peers =
+        ["procspawn", "ipc-channel", "iceoryx2", "python-queue", "python-simple-queue", "python-pool", "python-executor"];
+    for (n, name) in peers.iter().chain(&["faster-fifo"]).enumerate() {
+        builder.contender(
+            name,
+            Peer,
+            if n == 2 { Spin } else { Block },
+            [8e4, 3.1e5, 4.2e6, 6e4, 1.1e5, 3e4, 9e3, 2.1e5][n],
+            2_000.0 * (n + 1) as f64,
+        );
+    }
+    let mut results = builder.all();
+    results.partial = true;
+    results.noise = vec!["it was busy before the run began: load 3.90 2.00 1.00".into()];
+    results.self_tests.push(SelfTest {
+        says: "a FIFO is a pipe with a name: within 5 % of one another".into(),
+        found: "0.871 (0.850 to 0.902)".into(),
+        holds: false,
+    });
+    let shape = results.entries[0].shape;
+    let skipped = |contender: &str, shape, why: &str| Skipped { contender: contender.into(), shape, why: why.into() };
+    results.skipped = vec![
+        skipped("mq-posix", Some(shape), "the kernel has room for 10 messages; fs.mqueue.msg_max says so"),
+        skipped("gnu-parallel", None, "there is no program 'parallel'"),
+    ];
+    let goes_on = Fate::GoesOn { lost: 1, again: 0 };
+    let fates = [goes_on.clone(), Fate::Hangs { missing: 12 }, Fate::Breaks { how: "Broken pipe".into() }, Fate::NoProcess];
+    results.kills = results
+        .contenders
+        .iter()
+        .enumerate()
+        .map(|(n, info)| {
+            let fate = match info.family {
+                Engine => goes_on.clone(),
+                Threads => Fate::NoProcess,
+                _ => fates[n % 3].clone(),
+            };
+            Kill { contender: info.name.clone(), fates: vec![fate; if info.family == Threads { 1 } else { 10 }] }
+        })
+        .collect();
+    results
+}

@@ -1,0 +1,139 @@
+//! What several reports say in the same words.
+
+use super::numbers::{count, time};
+use crate::bench::contender::{Family, Waits};
+use crate::bench::environment::Environment;
+use crate::bench::kill::Fate;
+use crate::bench::results::{Axis, Crossover, Pace};
+use crate::bench::statistics::Interval;
+
+/// What who finds nothing does.
+pub fn waits(waits: Waits) -> &'static str {
+    match waits {
+        Waits::Block => "blocks",
+        Waits::Adaptive => "adaptive",
+        Waits::Spin => "spins",
+    }
+}
+
+/// A family, for the legend.
+pub fn family(family: Family) -> &'static str {
+    match family {
+        Family::Engine => "gristmill",
+        Family::Kernel => "pipes and kernel queues",
+        Family::Memory => "other shared memory",
+        Family::Threads => "threads (no processes)",
+        Family::Peer => "other libraries and programs",
+    }
+}
+
+/// What a group of figures shows.
+pub fn axis(axis: Axis) -> &'static str {
+    match axis {
+        Axis::Base => "Payloads from producers to consumers",
+        Axis::Payload => "Other payloads",
+        Axis::Participants => "Other numbers of producers and consumers",
+        Axis::Batch => "Several payloads in a call",
+        Axis::Capacity => "Other room in the queue",
+        Axis::Work => "Work on each payload",
+        Axis::Calls => "Jobs and their results",
+        Axis::Latency => "How late payloads are",
+    }
+}
+
+/// A rate at which latency was measured.
+pub fn pace(pace: Pace) -> String {
+    match pace {
+        Pace::Share(share) => format!("at {:.0} % of its own maximum", share * 100.0),
+        Pace::Common(rate) => format!("at {} payloads a second", count(rate)),
+    }
+}
+
+/// The bounds of an interval.
+pub fn spread(interval: Interval, show: impl Fn(f64) -> String) -> String {
+    format!("{} – {}", show(interval.low), show(interval.high))
+}
+
+/// A ratio and its bounds.
+pub fn ratio(ratio: Interval) -> String {
+    let digits = |value: f64| if value < 99.5 { format!("{value:.2}") } else { format!("{value:.0}") };
+    format!("{} ({} – {})", digits(ratio.median), digits(ratio.low), digits(ratio.high))
+}
+
+/// A length of work from which on the queue makes no difference.
+pub fn crossover(crossover: &Crossover) -> String {
+    match crossover.work {
+        Some(work) if work > 0.0 => time(work),
+        Some(_) => "no difference without work".into(),
+        None => "not at the longest measured".into(),
+    }
+}
+
+/// What happened in all tries.
+pub fn fates(fates: &[Fate]) -> String {
+    let tries = fates.len();
+    let mut parts = vec![];
+    let hung = fates.iter().filter(|fate| matches!(fate, Fate::Hangs { .. })).count();
+    let broke: Vec<&str> =
+        fates.iter().filter_map(|fate| if let Fate::Breaks { how } = fate { Some(how.as_str()) } else { None }).collect();
+    let lost: Vec<(u64, u64)> = fates
+        .iter()
+        .filter_map(|fate| if let Fate::GoesOn { lost, again } = fate { Some((*lost, *again)) } else { None })
+        .collect();
+    if fates.contains(&Fate::NoProcess) {
+        return "there is no process to kill".into();
+    }
+    if !lost.is_empty() {
+        let most = lost.iter().map(|l| l.0).max().unwrap_or(0);
+        let again = lost.iter().map(|l| l.1).max().unwrap_or(0);
+        let again = if again > 0 { format!(", works on up to {again} again") } else { String::new() };
+        let what = if most == 0 { "loses nothing".into() } else { format!("loses up to {most}") };
+        parts.push(format!("goes on in {} of {tries}, {what}{again}", lost.len()));
+    }
+    if hung > 0 {
+        parts.push(format!("hangs in {hung} of {tries}"));
+    }
+    if let Some(how) = broke.first() {
+        parts.push(format!("breaks in {} of {tries} ({how})", broke.len()));
+    }
+    parts.join("; ")
+}
+
+/// The card of the machine: names and what they have.
+pub fn card(e: &Environment) -> Vec<(&'static str, String)> {
+    let list = |all: &[String], none: &str| if all.is_empty() { none.to_owned() } else { all.join("; ") };
+    let machine = if e.virtual_machine { "yes" } else { "none seen" };
+    vec![
+        ("Started (UTC)", e.started.clone()),
+        ("CPU", e.cpu.clone()),
+        ("CPUs that may be used", format!("{} ({})", e.cores, e.topology)),
+        ("Caches", list(&e.caches, "not shown by this machine")),
+        ("Memory", super::numbers::bytes(e.memory as f64)),
+        ("Clock rate", e.governor.clone()),
+        ("Virtual machine", machine.into()),
+        ("Kernel", e.kernel.clone()),
+        ("Mitigations", list(&e.mitigations, "none")),
+        ("Control group", list(&e.cgroup, "no limits seen")),
+        ("Pinning", e.pinning.clone()),
+        ("Load before", e.load_before.clone()),
+        ("Load after", e.load_after.clone()),
+        ("Compiler", e.compiler.clone()),
+        ("Commit", e.commit.clone()),
+        ("Optimized", if e.optimized { "yes" } else { "NO" }.into()),
+    ]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn fates_say_the_worst_of_each_kind_and_how_often() {
+        let goes_on = |lost, again| Fate::GoesOn { lost, again };
+        let all = [goes_on(0, 0), goes_on(3, 1), Fate::Hangs { missing: 9 }, Fate::Breaks { how: "EPIPE".into() }];
+        let said = "goes on in 2 of 4, loses up to 3, works on up to 1 again; hangs in 1 of 4; breaks in 1 of 4 (EPIPE)";
+        assert_eq!(fates(&all), said);
+        assert_eq!(fates(&[goes_on(0, 0)]), "goes on in 1 of 1, loses nothing");
+        assert_eq!(fates(&[Fate::NoProcess]), "there is no process to kill");
+    }
+}
