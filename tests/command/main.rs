@@ -1,6 +1,7 @@
 //! The command, from outside: its output against coreutils', its exit codes and messages, and what it does when things go wrong.
 
 mod bad_input;
+mod bench_commands;
 mod coreutils;
 mod deaths;
 mod flow;

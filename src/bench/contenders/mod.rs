@@ -1,5 +1,6 @@
 //! The contenders, one file for each.
 
+pub mod commands;
 pub mod engine;
 mod memory;
 mod pipe_locked;
@@ -14,5 +15,6 @@ pub fn all() -> Vec<Box<dyn Contender>> {
     all.push(Box::new(pipe_locked::PipeLocked));
     all.extend(memory::all());
     all.extend(threads::all());
+    all.extend(commands::all());
     all
 }

@@ -79,6 +79,7 @@ fn late(summary: &Summary) -> f64 {
 fn title(axis: Axis) -> &'static str {
     match axis {
         Axis::Calls => "Jobs and their results",
+        Axis::Commands => "Numbers to factor, at the command line",
         _ => "Payloads from producers to consumers",
     }
 }
