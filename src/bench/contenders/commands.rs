@@ -103,6 +103,11 @@ impl Typed {
             Line::Parallel => command.args(["--will-cite", "-j", &workers, "-n", &numbers, "factor"]),
             Line::Factor => &mut command,
         };
+        if self.line == Line::Parallel {
+            // It would leave a folder at home, and take options from there.
+            command.env("HOME", "/dev/null");
+            ["PARALLEL", "PARALLEL_HOME", "XDG_CONFIG_HOME", "XDG_CACHE_HOME"].map(|name| drop(command.env_remove(name)));
+        }
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
         command
     }
