@@ -219,6 +219,11 @@ pub trait Pool {
     fn generations(&self) -> usize {
         1
     }
+
+    /// The name of the program that workers execute, where other processes come and go beside them.
+    fn program(&self) -> Option<&'static str> {
+        None
+    }
 }
 
 /// A contender that is ready to run.

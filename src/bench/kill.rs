@@ -98,14 +98,15 @@ fn kill_worker(mut pool: Box<dyn Pool>, shape: &Shape, after: Duration) -> Resul
     let rate = 4.0 * batch as f64 * 1e9 / (clock::now() - start) as f64;
     // So many that the kill is in the middle, also if the first ones took longer than others will.
     let jobs = ((rate * 20.0 * after.as_secs_f64()) as u64).max(20 * batch);
-    let (generations, over) = (pool.generations(), Arc::new(AtomicBool::new(false)));
+    let (generations, program, over) = (pool.generations(), pool.program(), Arc::new(AtomicBool::new(false)));
     let killer = {
         let over = over.clone();
         std::thread::spawn(move || {
             std::thread::sleep(after);
             // A program may be about to start its workers.
             while !over.load(Relaxed) {
-                if let Some(&worker) = descendants(std::process::id(), generations).last() {
+                let is_worker = |pid: &u32| program.is_none_or(|program| name(*pid) == program);
+                if let Some(worker) = descendants(std::process::id(), generations).into_iter().rfind(is_worker) {
                     // SAFETY: sends a signal; at worst the process has ended meanwhile, and its parent has yet to wait for it.
                     return unsafe { libc::kill(worker as i32, libc::SIGKILL) } == 0;
                 }
@@ -129,6 +130,11 @@ fn kill_worker(mut pool: Box<dyn Pool>, shape: &Shape, after: Duration) -> Resul
     over.store(true, Relaxed);
     let killed = killer.join().map_err(|_| "the thread that kills panicked")?;
     if killed { Ok(fate) } else { Err("there was no worker to kill while the jobs lasted".into()) }
+}
+
+/// The name of the program that a process executes.
+fn name(pid: u32) -> String {
+    std::fs::read_to_string(format!("/proc/{pid}/comm")).unwrap_or_default().trim_end().to_owned()
 }
 
 /// Processes that are so many steps below one.
@@ -174,6 +180,7 @@ mod tests {
         };
         assert!(descendants(std::process::id(), 1).contains(&shell.id()));
         assert!(descendants(std::process::id(), 2).contains(&below));
+        assert_eq!(name(shell.id()), "sh");
         drop(shell.stdin.take());
         shell.wait().unwrap();
     }

@@ -159,6 +159,10 @@ impl Pool for Typed {
     fn generations(&self) -> usize {
         if self.line == Line::Factor { 1 } else { 2 }
     }
+
+    fn program(&self) -> Option<&'static str> {
+        (self.line != Line::Gristmill).then_some("factor")
+    }
 }
 
 /// The `n`-th number: as many digits as fit, with the end of the line, in the payload, but 19 at most, since programs do not agree on more.

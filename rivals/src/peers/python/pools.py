@@ -21,7 +21,11 @@ def serve(run):
     for line in sys.stdin.buffer:
         first, end = map(int, line.split())
         parts = (range(at, min(at + CAPACITY, end)) for at in range(first, end, CAPACITY))
-        say(sum(sum(run(payloads(part))) for part in parts) & M64)
+        try:
+            total = sum(sum(run(payloads(part))) for part in parts)
+        except Exception as why:
+            cannot(f"{type(why).__name__}: {why}")
+        say(total & M64)
 
 
 def main():
