@@ -65,7 +65,7 @@ fn shapes() -> Vec<Shape> {
         shape(OneWay, 64, 1, 1, 1),
         shape(OneWay, 8, 2, 1, 1),
         shape(OneWay, 16, 1, 2, 8),
-        shape(OneWay, 24, 2, 2, 1),
+        shape(OneWay, 40, 2, 2, 1),
         Shape { capacity: 16, ..shape(OneWay, 256 << 10, 1, 1, 1) },
         shape(Calls, 64, 1, 2, 1),
         Shape { work: 10_000, ..shape(Calls, 4096, 1, 2, 8) },
