@@ -106,7 +106,9 @@ impl Typed {
         if self.line == Line::Parallel {
             // It would leave a folder at home, and take options from there.
             command.env("HOME", "/dev/null");
-            ["PARALLEL", "PARALLEL_HOME", "XDG_CONFIG_HOME", "XDG_CACHE_HOME"].map(|name| drop(command.env_remove(name)));
+            for name in ["PARALLEL", "PARALLEL_HOME", "XDG_CONFIG_HOME", "XDG_CACHE_HOME"] {
+                command.env_remove(name);
+            }
         }
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
         command
