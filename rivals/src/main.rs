@@ -1,8 +1,9 @@
-//! gristmill's pool beside its rivals: all figures in one run, as Markdown tables on standard output.
+//! gristmill beside its rivals: the pool's figures, as Markdown tables; and `gristmill bench` with other libraries and Python as contenders.
 //!
 //! `cargo run --release -p gristmill-rivals -- --help`
 
 mod affinity;
+mod bench;
 mod busy;
 mod contenders;
 mod figures;
@@ -17,7 +18,8 @@ mod statistics;
 mod watchdog;
 
 use clap::Parser;
-use options::Options;
+use gristmill_rivals::{peers, sweep};
+use options::{Command, Options};
 use report::Report;
 use std::process::ExitCode;
 
@@ -26,23 +28,33 @@ type Result<T> = std::result::Result<T, Box<dyn std::error::Error>>;
 
 fn main() -> ExitCode {
     // Each of these returns at once if this process is not its worker.
-    gristmill::init(gristmill::tasks![
+    let tasks = gristmill::tasks![
         contenders::square,
         busy::busy,
         figures::slices::few_in_place,
         figures::slices::many_in_place,
         figures::slices::few_from_to,
         figures::slices::many_from_to,
-    ]);
+    ];
+    gristmill::init([tasks, gristmill::bench::contenders::engine::registry()].into_iter().flatten().collect());
     if pipe::is_worker() {
         pipe::worker_main();
     }
     contenders::ipc_channel::worker();
     contenders::iceoryx::worker();
-    procspawn::init();
+    peers::init();
 
-    let options = Options::parse();
-    contenders::iceoryx::sweep();
+    let command = Command::parse();
+    sweep();
+    let exit = match command {
+        Command::Figures(options) => figures(&options),
+        Command::Bench(options) => bench::bench(&options),
+    };
+    sweep();
+    exit
+}
+
+fn figures(options: &Options) -> ExitCode {
     watchdog::start();
     let mut report = Report::new(options.contender.is_none());
     report.environment(&machine::environment());
@@ -52,12 +64,11 @@ fn main() -> ExitCode {
         }
         eprintln!("{}:", figure.name);
         report.title(figure);
-        if let Err(why) = (figure.run)(&options, &mut report) {
+        if let Err(why) = (figure.run)(options, &mut report) {
             report.failed(figure.name, why.as_ref());
         }
     }
     report.goals();
     report.environment(&format!("load after: {}", machine::load()));
-    contenders::iceoryx::sweep();
     if report.has_failures() { ExitCode::FAILURE } else { ExitCode::SUCCESS }
 }

@@ -1,11 +1,20 @@
 //! The command line.
 
 use crate::figures;
-use clap::Parser;
+use clap::{Args, Parser};
+
+/// Measures gristmill beside its rivals.
+#[derive(Parser)]
+#[command(name = "gristmill-rivals", arg_required_else_help = true)]
+pub enum Command {
+    /// The pool's figures: tables in Markdown on standard output
+    Figures(Options),
+    /// `gristmill bench`, with other libraries and Python's queues and pools as contenders too
+    Bench(gristmill::bench::options::Options),
+}
 
 /// Measures gristmill's pool beside its rivals and prints tables in Markdown.
-#[derive(Parser)]
-#[command(name = "gristmill-rivals")]
+#[derive(Args)]
 pub struct Options {
     /// Only this figure; may be given several times. See rivals/README.md for their names.
     #[arg(long, value_name = "NAME", value_parser = figures::ALL.map(|figure| figure.name))]

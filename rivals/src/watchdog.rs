@@ -21,7 +21,7 @@ pub fn start() {
             let idle = started.elapsed().saturating_sub(Duration::from_millis(MOVED.load(Relaxed)));
             if idle > LIMIT {
                 eprintln!("gristmill-rivals: nothing has moved for {} s: given up", LIMIT.as_secs());
-                crate::contenders::iceoryx::sweep();
+                gristmill_rivals::sweep();
                 // All workers end with this process.
                 std::process::exit(3);
             }

@@ -73,6 +73,8 @@ pub enum Pattern {
     OneWay,
     /// From a producer to workers, and a result of 8 bytes from each back to one who collects.
     Calls,
+    /// Lines through a program, at the command line: numbers that it factors. A payload is a line, see `contenders::commands`.
+    Commands,
 }
 
 /// What is asked of a contender.
@@ -97,8 +99,16 @@ pub struct Shape {
 impl std::fmt::Display for Shape {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "{} B, {}x{}", self.payload, self.producers, self.consumers)?;
-        if self.pattern == Pattern::Calls {
-            f.write_str(", there and back")?;
+        match self.pattern {
+            Pattern::OneWay => {}
+            Pattern::Calls => f.write_str(", there and back")?,
+            Pattern::Commands => {
+                return write!(
+                    f,
+                    ", lines of numbers through a program, {} a process where it starts one for some",
+                    self.batch
+                );
+            }
         }
         if self.batch > 1 {
             write!(f, ", batches of {}", self.batch)?;
@@ -172,12 +182,26 @@ pub trait Queue: Sync {
     /// # Errors
     /// If the system refuses.
     fn receiver(&self, consumer: usize) -> Result<Box<dyn Receiver + '_>>;
+
+    /// Lets go of what only participants need, now that they are forked: a dead one's end must not live on in who never uses it.
+    fn forked(&self) {}
 }
 
 /// Participants that a contender starts itself, since they are no copies of this process.
 pub trait Started {
     /// Their processes: producers first, in the order of their seats.
     fn pids(&self) -> Vec<u32>;
+
+    /// Sees whether one of them has died, as far as the contender can tell.
+    ///
+    /// # Errors
+    /// If so.
+    fn look_after(&self) -> Result<()> {
+        Ok(())
+    }
+
+    /// Has [`look_after`](Started::look_after) forget one that was killed on purpose.
+    fn expect_death(&mut self, _pid: u32) {}
 }
 
 /// Jobs whose results come back to the caller.
@@ -190,6 +214,16 @@ pub trait Pool {
 
     /// The workers' processes; none if they are threads.
     fn pids(&self) -> Vec<u32>;
+
+    /// How many steps there are from this process down to a worker: 1 if it is a child, 0 if it is a thread.
+    fn generations(&self) -> usize {
+        1
+    }
+
+    /// The name of the program that workers execute, where other processes come and go beside them.
+    fn program(&self) -> Option<&'static str> {
+        None
+    }
 }
 
 /// A contender that is ready to run.
@@ -208,6 +242,11 @@ pub enum Opened {
 pub trait Contender: Sync {
     /// What it is.
     fn info(&self) -> Info;
+
+    /// Whether it does what the pattern is about: if not, nobody would look for it there, and it is not named as skipped.
+    fn is_about(&self, pattern: Pattern) -> bool {
+        pattern != Pattern::Commands
+    }
 
     /// Why it has no part in figures of this shape, if so: what it does not do at all, without asking the system.
     fn refuses(&self, shape: &Shape) -> Option<String>;

@@ -6,6 +6,7 @@ use super::contender::Result;
 use crate::sys::futex;
 use memmap2::{MmapOptions, MmapRaw};
 use std::fs::{File, OpenOptions};
+use std::mem::offset_of;
 use std::os::fd::AsRawFd;
 use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
 use std::sync::atomic::{AtomicU32, AtomicU64};
@@ -78,8 +79,7 @@ impl Control {
     /// # Errors
     /// If it is not there any more.
     pub fn open(at: &Address) -> Result<Control> {
-        let path = format!("/proc/{}/fd/{}", at.pid, at.fd);
-        Control::over(OpenOptions::new().read(true).write(true).open(path)?, at.samples)
+        Control::over(OpenOptions::new().read(true).write(true).open(at.path())?, at.samples)
     }
 
     fn over(file: File, samples: usize) -> Result<Control> {
@@ -166,9 +166,92 @@ pub struct Address {
     samples: usize,
 }
 
+impl Address {
+    /// The file that is the page, for as long as its maker lives.
+    pub fn path(&self) -> String {
+        format!("/proc/{}/fd/{}", self.pid, self.fd)
+    }
+
+    /// Where in it is what.
+    pub fn layout(&self) -> Layout {
+        let seats = size_of::<Head>();
+        Layout {
+            bytes: seats + SEATS * size_of::<Seat>() + SEATS * self.samples * 8,
+            phase: offset_of!(Head, phase),
+            record: offset_of!(Head, record),
+            jobs: offset_of!(Head, jobs),
+            interval: offset_of!(Head, interval),
+            start: offset_of!(Head, start),
+            seats,
+            seat: size_of::<Seat>(),
+            done: offset_of!(Seat, done),
+            count: offset_of!(Seat, count),
+            digest: offset_of!(Seat, digest),
+            wrong: offset_of!(Seat, wrong),
+            noted: offset_of!(Seat, noted),
+            notes: seats + SEATS * size_of::<Seat>(),
+            samples: self.samples,
+        }
+    }
+}
+
+/// Where in a page is what, in bytes, for programs in other languages.
+#[derive(Clone, Copy, Debug, serde::Serialize)]
+pub struct Layout {
+    /// Its size.
+    pub bytes: usize,
+    /// 32 bits: the number of the phase, a futex.
+    pub phase: usize,
+    /// 32 bits: whether consumers note how late payloads are.
+    pub record: usize,
+    /// As all that follow, 64 bits: payloads of each producer.
+    pub jobs: usize,
+    /// Nanoseconds between two of them.
+    pub interval: usize,
+    /// When the first one is due.
+    pub start: usize,
+    /// The first seat.
+    pub seats: usize,
+    /// From one seat to the next.
+    pub seat: usize,
+    /// In a seat, 32 bits: the last phase that is finished, and one more.
+    pub done: usize,
+    /// In a seat: payloads sent or received.
+    pub count: usize,
+    /// In a seat: the sum of what they add to it.
+    pub digest: usize,
+    /// In a seat: payloads that were not as they were sent.
+    pub wrong: usize,
+    /// In a seat: samples noted in this phase.
+    pub noted: usize,
+    /// The samples of the first seat.
+    pub notes: usize,
+    /// Samples of each seat, at most.
+    pub samples: usize,
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_layout_says_where_things_are() {
+        let control = Control::create(3).unwrap();
+        let layout = control.address().layout();
+        assert_eq!(layout.bytes, control.map.len());
+        let at = |place: usize| {
+            // SAFETY: inside the page, and aligned, if the layout is right.
+            unsafe { *control.map.as_ptr().add(place).cast::<u64>() }
+        };
+        control.begin(&Orders { phase: 1, jobs: 7, interval: 5, start: 3 }, true);
+        assert_eq!([at(layout.jobs), at(layout.interval), at(layout.start)], [7, 5, 3]);
+        control.seat(2).digest.store(9, Relaxed);
+        control.note(2, || 10);
+        control.note(2, || 11);
+        let seat = layout.seats + 2 * layout.seat;
+        assert_eq!([at(seat + layout.digest), at(seat + layout.noted)], [9, 2]);
+        assert_eq!(at(layout.notes + (2 * layout.samples + 1) * 8), 11);
+    }
 
     #[test]
     fn what_one_mapping_writes_another_reads() {

@@ -1,11 +1,15 @@
 //! What the death of a consumer costs: it is killed in the middle, and the others are looked at.
 
-use super::contender::{Contender, Opened, Result, Shape};
+use super::contender::{Contender, Opened, Pool, Result, Shape};
 use super::control::Control;
 use super::participants::Participants;
+use super::payload;
 use super::turn::Host;
 use crate::sys::clock;
 use serde::{Deserialize, Serialize};
+use std::ops::Range;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::Duration;
 
 /// Without a payload for so long, nothing moves any more.
@@ -13,6 +17,9 @@ const STILL: Duration = Duration::from_millis(1500);
 
 /// Payloads that are sent afterwards, to see whether anything still moves.
 const AFTER: u64 = 64;
+
+/// Who calls a pool sees no more than that a call does not return: what takes longer than this hangs.
+pub const CALL: Duration = Duration::from_secs(15);
 
 /// What became of the others.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -39,16 +46,18 @@ pub enum Fate {
     NoProcess,
 }
 
-/// Kills the first consumer `after` the start of the sending.
+/// Kills the first consumer, or a worker of a pool, `after` the start of the sending.
 ///
 /// # Errors
 /// If the contender does not get as far as that.
 pub fn kill(contender: &dyn Contender, shape: &Shape, after: Duration) -> Result<Fate> {
     let control = Control::create(0)?;
     let opened = contender.open(shape, &control)?;
-    if let Opened::Threads(_) | Opened::Pool(_) = opened {
-        return Ok(Fate::NoProcess);
-    }
+    let opened = match opened {
+        Opened::Threads(_) => return Ok(Fate::NoProcess),
+        Opened::Pool(pool) => return kill_worker(pool, shape, after),
+        opened => opened,
+    };
     // Left as it is: they end with this process.
     let participants = Box::leak(Box::new(Participants::start(contender, opened, shape, control)?));
     participants.wait_until_ready(Duration::from_secs(30))?;
@@ -78,6 +87,67 @@ pub fn kill(contender: &dyn Contender, shape: &Shape, after: Duration) -> Result
     })
 }
 
+/// In a pool, a job whose worker dies is worked on again, or else a call fails, or hangs.
+fn kill_worker(mut pool: Box<dyn Pool>, shape: &Shape, after: Duration) -> Result<Fate> {
+    if pool.generations() == 0 {
+        return Ok(Fate::NoProcess);
+    }
+    let batch = shape.batch as u64;
+    let start = clock::now();
+    pool.call(0..4 * batch)?;
+    let rate = 4.0 * batch as f64 * 1e9 / (clock::now() - start) as f64;
+    // So many that the kill is in the middle, also if the first ones took longer than others will.
+    let jobs = ((rate * 20.0 * after.as_secs_f64()) as u64).max(20 * batch);
+    let (generations, program, over) = (pool.generations(), pool.program(), Arc::new(AtomicBool::new(false)));
+    let killer = {
+        let over = over.clone();
+        std::thread::spawn(move || {
+            std::thread::sleep(after);
+            // A program may be about to start its workers.
+            while !over.load(Relaxed) {
+                let is_worker = |pid: &u32| program.is_none_or(|program| name(*pid) == program);
+                if let Some(worker) = descendants(std::process::id(), generations).into_iter().rfind(is_worker) {
+                    // SAFETY: sends a signal; at worst the process has ended meanwhile, and its parent has yet to wait for it.
+                    return unsafe { libc::kill(worker as i32, libc::SIGKILL) } == 0;
+                }
+                std::thread::sleep(Duration::from_micros(200));
+            }
+            false
+        })
+    };
+    let expected = |numbers: Range<u64>| numbers.fold(0u64, |sum, n| sum.wrapping_add(payload::mix(n)));
+    let mut fate = Fate::GoesOn { lost: 0, again: 0 };
+    for numbers in [0..jobs, 0..AFTER] {
+        match pool.call(numbers.clone()) {
+            Ok(sum) if sum == expected(numbers) => {}
+            Ok(_) => fate = Fate::Breaks { how: "a result is missing, doubled or wrong".into() },
+            Err(why) => fate = Fate::Breaks { how: why.to_string() },
+        }
+        if fate != (Fate::GoesOn { lost: 0, again: 0 }) {
+            break;
+        }
+    }
+    over.store(true, Relaxed);
+    let killed = killer.join().map_err(|_| "the thread that kills panicked")?;
+    if killed { Ok(fate) } else { Err("there was no worker to kill while the jobs lasted".into()) }
+}
+
+/// The name of the program that a process executes.
+fn name(pid: u32) -> String {
+    std::fs::read_to_string(format!("/proc/{pid}/comm")).unwrap_or_default().trim_end().to_owned()
+}
+
+/// Processes that are so many steps below one.
+fn descendants(pid: u32, generations: usize) -> Vec<u32> {
+    if generations == 0 {
+        return vec![pid];
+    }
+    let tasks = std::fs::read_dir(format!("/proc/{pid}/task")).into_iter().flatten().flatten();
+    let texts = tasks.map(|task| std::fs::read_to_string(task.path().join("children")).unwrap_or_default());
+    let children = texts.flat_map(|text| text.split_whitespace().filter_map(|pid| pid.parse().ok()).collect::<Vec<u32>>());
+    children.flat_map(|child| descendants(child, generations - 1)).collect()
+}
+
 /// Waits until nothing has been received for a while, or somebody has given up.
 fn until_still(participants: &Participants) -> Result<()> {
     let (mut last, mut moved) = (participants.received(), clock::now());
@@ -90,4 +160,28 @@ fn until_still(participants: &Participants) -> Result<()> {
         }
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn workers_are_found_where_they_are_said_to_be() {
+        // A shell that waits for another one, which waits for input.
+        let mut command = std::process::Command::new("sh");
+        let mut shell = command.args(["-c", "sh -c 'read line; :'; :"]).stdin(std::process::Stdio::piped()).spawn().unwrap();
+        let below = loop {
+            match &descendants(shell.id(), 1)[..] {
+                [] => std::thread::yield_now(),
+                [one] => break *one,
+                more => panic!("{more:?}"),
+            }
+        };
+        assert!(descendants(std::process::id(), 1).contains(&shell.id()));
+        assert!(descendants(std::process::id(), 2).contains(&below));
+        assert_eq!(name(shell.id()), "sh");
+        drop(shell.stdin.take());
+        shell.wait().unwrap();
+    }
 }

@@ -19,11 +19,21 @@ pub struct Used {
 impl Used {
     /// By all of them. A process that has ended counts no more.
     pub fn by(pids: &[u32]) -> Used {
-        pids.iter().map(|&pid| Used::by_one(pid)).fold(Used::default(), |a, b| Used {
-            cpu: a.cpu + b.cpu,
-            voluntary: a.voluntary + b.voluntary,
-            involuntary: a.involuntary + b.involuntary,
-        })
+        pids.iter().map(|&pid| Used::by_one(pid)).fold(Used::default(), std::ops::Add::add)
+    }
+
+    /// By children of this process that have ended and been waited for, and by theirs.
+    pub fn by_ended_children() -> Used {
+        // SAFETY: a `rusage` is numbers only, for which zeroes are valid.
+        let mut usage: libc::rusage = unsafe { std::mem::zeroed() };
+        // SAFETY: it is valid to write to; the call fails only for what is no such number as this.
+        unsafe { libc::getrusage(libc::RUSAGE_CHILDREN, &mut usage) };
+        let nanos = |time: libc::timeval| time.tv_sec as u64 * 1_000_000_000 + time.tv_usec as u64 * 1_000;
+        Used {
+            cpu: nanos(usage.ru_utime) + nanos(usage.ru_stime),
+            voluntary: usage.ru_nvcsw as u64,
+            involuntary: usage.ru_nivcsw as u64,
+        }
     }
 
     fn by_one(pid: u32) -> Used {
@@ -42,6 +52,18 @@ impl Used {
             cpu: self.cpu.saturating_sub(before.cpu),
             voluntary: self.voluntary.saturating_sub(before.voluntary),
             involuntary: self.involuntary.saturating_sub(before.involuntary),
+        }
+    }
+}
+
+impl std::ops::Add for Used {
+    type Output = Used;
+
+    fn add(self, other: Used) -> Used {
+        Used {
+            cpu: self.cpu + other.cpu,
+            voluntary: self.voluntary + other.voluntary,
+            involuntary: self.involuntary + other.involuntary,
         }
     }
 }
@@ -110,6 +132,9 @@ pub fn clock_cost() -> f64 {
 mod tests {
     use super::*;
 
+    /// More than the greatest number of a process; the clock's number has no room for much more.
+    const NOBODY: u32 = (1 << 22) + 1;
+
     #[test]
     fn work_and_sleep_show() {
         let me = [std::process::id()];
@@ -122,7 +147,17 @@ mod tests {
         let used = Used::by(&me).since(before);
         assert!(used.cpu > 5_000_000 && used.voluntary > 0, "{used:?}");
         assert!(memory(&me) > 100 << 10);
-        // The greatest number of a process on Linux is one below.
-        assert_eq!(Used::by(&[4_194_304]), Used::default());
+        assert_eq!(Used::by(&[NOBODY]), Used::default());
+    }
+
+    #[test]
+    fn children_count_once_they_are_waited_for() {
+        let before = Used::by_ended_children();
+        let mut child = std::process::Command::new("sh")
+            .args(["-c", "i=0; while [ $i -lt 20000 ]; do i=$((i + 1)); done"])
+            .spawn()
+            .unwrap();
+        child.wait().unwrap();
+        assert!(Used::by_ended_children().since(before).cpu > 1_000_000);
     }
 }

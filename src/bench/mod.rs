@@ -24,5 +24,6 @@ mod session;
 pub mod shared;
 mod statistics;
 pub mod turn;
+pub mod typed;
 mod value;
 pub mod work;

@@ -61,6 +61,7 @@ impl Participants {
         };
         let results = match shape.pattern {
             Pattern::OneWay => None,
+            Pattern::Commands => return Err("a command has no participants of ours".into()),
             Pattern::Calls => match contender.open(&results_of(shape), control)? {
                 Opened::Processes(queue) | Opened::Threads(queue) => Some(queue),
                 _ => return Err("there is no queue for results".into()),
@@ -76,6 +77,10 @@ impl Participants {
             } else {
                 all.forked.push(fork(live)?);
             }
+        }
+        if !threads {
+            queues.jobs.forked();
+            queues.results.iter().for_each(|results| results.forked());
         }
         all.pids = if threads { vec![std::process::id()] } else { all.forked.iter().map(|&pid| pid as u32).collect() };
         Ok(all)
@@ -127,6 +132,7 @@ impl Participants {
         match self.shape.pattern {
             Pattern::OneWay => self.shape.consumers,
             Pattern::Calls => 1,
+            Pattern::Commands => 0,
         }
     }
 
@@ -177,7 +183,7 @@ impl Participants {
         self.receiving().flat_map(|seat| self.control.noted(seat))
     }
 
-    /// Sees whether somebody who was forked here has died.
+    /// Sees whether somebody has died.
     ///
     /// # Errors
     /// If so.
@@ -191,7 +197,7 @@ impl Participants {
                 return Err(format!("a participant ended: {}", std::process::ExitStatus::from_raw(status)).into());
             }
         }
-        Ok(())
+        self.started.as_ref().map_or(Ok(()), |started| started.look_after())
     }
 
     /// Forgets a process that was killed on purpose, once it has ended.
@@ -199,6 +205,9 @@ impl Participants {
         if let Some(at) = self.forked.iter().position(|&forked| forked as u32 == pid) {
             self.forked.swap_remove(at);
             isolate::reap(pid as i32);
+        }
+        if let Some(started) = &mut self.started {
+            started.expect_death(pid);
         }
     }
 }
@@ -208,6 +217,7 @@ fn roles(shape: &Shape) -> Vec<Role> {
     match shape.pattern {
         Pattern::OneWay => (0..shape.consumers).map(Role::Consumer).chain(producers).collect(),
         Pattern::Calls => (0..shape.consumers).map(Role::Worker).chain([Role::Consumer(0)]).chain(producers).collect(),
+        Pattern::Commands => vec![],
     }
 }
 

@@ -17,10 +17,14 @@ pub fn number(producer: usize, n: u64) -> u64 {
     (producer as u64) << PRODUCER_SHIFT | n
 }
 
+/// For programs in other languages: the producer's place in a number; and of [`mix`], the first shift, the factor, and the last shift.
+pub const FORM: (u32, u32, u64, u32) = (PRODUCER_SHIFT, 32, PLACE, 29);
+
 /// What a payload adds to the digest of those that were sent or received; all bits of the number count.
 pub fn mix(number: u64) -> u64 {
-    let x = (number ^ number >> 32).wrapping_mul(PLACE);
-    x ^ x >> 29
+    let (_, first, factor, last) = FORM;
+    let x = (number ^ number >> first).wrapping_mul(factor);
+    x ^ x >> last
 }
 
 fn filler(producer: u64, word: usize) -> u64 {

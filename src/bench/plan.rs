@@ -12,6 +12,12 @@ const CAPACITY: usize = 1024;
 /// More than this is in no queue at a time, whatever the capacity: large payloads would need gigabytes.
 const MOST_BYTES: usize = 64 << 20;
 
+/// Large numbers of a process, at the command line, where a program starts one for some of them.
+const LINES: usize = 64;
+
+/// Room for the longest number that all programs factor.
+const LONGEST_LINE: usize = 24;
+
 /// A figure: one shape in which all contenders are measured.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Case {
@@ -60,7 +66,19 @@ impl Plan {
         let full = options.full;
         vary(Axis::Batch, Shape { batch: 64, ..base });
         vary(Axis::Calls, Shape { pattern: Pattern::Calls, ..base });
+        // Small numbers take so little time that a process for few of them would be measured by its start.
+        let lines = |payload: usize| {
+            let batch = if payload < LONGEST_LINE { 8 * LINES } else { LINES };
+            Shape { pattern: Pattern::Commands, payload, batch, ..base }
+        };
+        match options.payload {
+            None => vary(Axis::Commands, lines(LONGEST_LINE)),
+            Some(payload) => vary(Axis::Commands, lines(payload.min(LONGEST_LINE))),
+        }
         if full {
+            if options.payload.is_none() {
+                vary(Axis::Commands, lines(8));
+            }
             if options.payload.is_none() {
                 [8, 512, 4096, 64 << 10, 1 << 20]
                     .into_iter()

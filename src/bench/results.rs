@@ -28,6 +28,8 @@ pub enum Axis {
     Work,
     /// Jobs whose results come back.
     Calls,
+    /// Lines through a program, at the command line.
+    Commands,
     /// How late payloads are at a fixed rate.
     Latency,
 }

@@ -117,13 +117,9 @@ impl Session<'_> {
 
     fn throughput(&mut self) {
         for case in self.plan.cases.clone() {
-            let all = (0..self.contenders.len()).map(|contender| Player {
-                contender,
-                aim: Aim::Throughput,
-                pace: None,
-                again: false,
-            });
-            let mut players: Vec<Player> = all.collect();
+            let about = (0..self.contenders.len()).filter(|&at| self.contenders[at].is_about(case.shape.pattern));
+            let throughput = |contender| Player { contender, aim: Aim::Throughput, pace: None, again: false };
+            let mut players: Vec<Player> = about.map(throughput).collect();
             if case.axis == Axis::Base {
                 // A/A: the first one that takes part, twice.
                 let twice =
@@ -224,12 +220,16 @@ impl Session<'_> {
     }
 
     fn kill_all(&mut self) {
-        let shape = Shape { consumers: self.plan.base().consumers.max(2), ..self.plan.base() };
         for at in 0..self.contenders.len() {
             let contender = &*self.contenders[at];
             let name = contender.info().name;
+            // The base shape, or for who has no part in that the first one in which it has; somebody must be left to go on.
+            let shapes = self.plan.cases.iter().map(|case| Shape { consumers: case.shape.consumers.max(2), ..case.shape });
+            let takes = |shape: &Shape| contender.is_about(shape.pattern) && contender.refuses(shape).is_none();
+            let Some(shape) = { shapes }.find(takes) else { continue };
             // Who could not run at all has been told of.
-            let ran = self.entries.iter().any(|entry| entry.contender == name && entry.shape.pattern == Pattern::OneWay);
+            let ran = self.entries.iter().any(|entry| entry.contender == name && entry.shape.pattern == shape.pattern);
+            let limit = if shape.pattern == Pattern::OneWay { GRACE } else { kill::CALL };
             let mut fates = vec![];
             for _ in 0..self.plan.kills {
                 if self.partial || !ran || fates.first() == Some(&Fate::NoProcess) {
@@ -237,7 +237,7 @@ impl Session<'_> {
                 }
                 let after = Duration::from_micros(self.rng.random_range(2_000..30_000));
                 self.tell(&name, &shape);
-                match isolated(GRACE, self.interrupted, || kill::kill(contender, &shape, after)) {
+                match isolated(limit, self.interrupted, || kill::kill(contender, &shape, after)) {
                     Ok(Ended::Value(fate)) => fates.push(fate),
                     Ok(Ended::Interrupted) => self.partial = true,
                     Ok(Ended::Hung) => fates.push(Fate::Hangs { missing: 0 }),

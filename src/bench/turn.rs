@@ -16,6 +16,9 @@ const STILL: Duration = Duration::from_secs(5);
 /// Samples of each participant, at most.
 const SAMPLES: usize = 200_000;
 
+/// How many times as long a measured part is at the command line.
+const COMMANDS: f64 = 4.0;
+
 /// How long the parts of a turn take.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Lengths {
@@ -100,7 +103,7 @@ pub fn play(contender: &dyn Contender, shape: &Shape, lengths: &Lengths, aim: Ai
         Opened::Pool(pool) => {
             let start_up = clock::now() - start;
             match (shape.pattern, aim) {
-                (Pattern::Calls, Aim::Throughput) => {
+                (Pattern::Calls | Pattern::Commands, Aim::Throughput) => {
                     Box::leak(Box::new(Caller { pool, next: 0 })).play(shape, lengths, start_up)
                 }
                 _ => Err("a pool is called: nothing is sent at a pace".into()),
@@ -245,7 +248,8 @@ impl Caller {
     }
 
     fn play(&mut self, shape: &Shape, lengths: &Lengths, start_up: u64) -> Result<Played> {
-        let (mut jobs, start) = (16 * shape.batch as u64, clock::now());
+        let commands = shape.pattern == Pattern::Commands;
+        let (mut jobs, start) = (if commands { 4 } else { 16 } * shape.batch as u64, clock::now());
         let rate = loop {
             let rate = jobs as f64 * 1e9 / self.pass(jobs)? as f64;
             if clock::now() - start >= lengths.warm_up.as_nanos() as u64 {
@@ -253,13 +257,16 @@ impl Caller {
             }
             jobs = (jobs * 2).min((rate * lengths.warm_up.as_secs_f64()) as u64 + 1);
         };
-        let jobs = ((rate * lengths.measured.as_secs_f64()) as u64).max(1);
+        // A program is started for each call: that is part of what it costs, but not to be most of it.
+        let seconds = lengths.measured.as_secs_f64() * if commands { COMMANDS } else { 1.0 };
+        let jobs = ((rate * seconds) as u64).max(1);
         // The caller takes part.
         let pids = [&[std::process::id()], &self.pool.pids()[..]].concat();
         let counter = Calls::count(&pids);
-        let before = Used::by(&pids);
+        // Processes that come and go within a call are not among them: what is waited for counts there.
+        let (before, ended) = (Used::by(&pids), Used::by_ended_children());
         let wall = self.pass(jobs)?;
-        let used = Used::by(&pids).since(before);
+        let used = Used::by(&pids).since(before) + Used::by_ended_children().since(ended);
         let calls = counter.and_then(Calls::so_far);
         let memory = measure::memory(&pids);
         let idle = idle(&pids, lengths.idle);

@@ -5,32 +5,29 @@ use super::text::{plain, say, shown};
 use gristmill::bench::command::{self, Ending};
 use gristmill::bench::contenders;
 use gristmill::bench::options::{Options, Task};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use gristmill::bench::typed::{self, Stop};
 
 /// Measures and reports, or compares.
 pub fn bench(options: &Options) -> Exit {
     if let Some(Task::Compare(files)) = &options.task {
-        return exit(command::compare(files), 0);
+        return exit(command::compare(files), None);
     }
-    // No thread that listens: a turn's process is forked from this one.
-    let signal = Arc::new(AtomicUsize::new(0));
-    for number in [signal_hook::consts::SIGINT, signal_hook::consts::SIGTERM] {
-        if let Err(why) = signal_hook::flag::register_usize(number, signal.clone(), number as usize) {
+    let stop = match Stop::listen() {
+        Ok(stop) => stop,
+        Err(why) => {
             say(&format!("cannot listen for signals: {why}"));
             return Exit::Engine;
         }
-    }
-    let command = std::env::args().map(quoted).collect::<Vec<_>>().join(" ");
-    let ending = command::bench(options, contenders::all(), &command, &|| signal.load(Relaxed) != 0);
-    exit(ending, signal.load(Relaxed))
+    };
+    let ending = command::bench(options, contenders::all(), &typed::command("gristmill"), &|| stop.signal().is_some());
+    exit(ending, stop.signal())
 }
 
-fn exit(ending: Ending, signal: usize) -> Exit {
+fn exit(ending: Ending, signal: Option<i32>) -> Exit {
     match ending {
         Ending::Done => Exit::Success,
         Ending::Slower => Exit::JobsFailed,
-        Ending::Interrupted if signal == signal_hook::consts::SIGTERM as usize => Exit::Terminated,
+        Ending::Interrupted if signal == Some(signal_hook::consts::SIGTERM) => Exit::Terminated,
         Ending::Interrupted => Exit::Interrupted,
         Ending::Usage(why) => told(&why, Exit::Usage),
         Ending::Output(why) => told(&why, Exit::Output),
@@ -42,14 +39,4 @@ fn told(why: &str, exit: Exit) -> Exit {
     // It may quote what the command line has, whatever that is.
     say(&plain(&shown(why.as_bytes())));
     exit
-}
-
-/// An argument as a shell takes it; the program by its name alone.
-fn quoted(argument: String) -> String {
-    let plain = |c: char| c.is_ascii_alphanumeric() || "-_=.,/".contains(c);
-    match argument.rsplit('/').next() {
-        Some("gristmill") => "gristmill".into(),
-        _ if argument.chars().all(plain) => argument,
-        _ => format!("'{}'", argument.replace('\'', "'\\''")),
-    }
 }

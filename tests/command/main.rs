@@ -2,6 +2,7 @@
 
 mod bad_input;
 mod bench;
+mod bench_commands;
 mod coreutils;
 mod deaths;
 mod flow;

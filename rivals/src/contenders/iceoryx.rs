@@ -2,18 +2,15 @@
 
 use super::{Contender, one_by_one, square};
 use crate::{Result, watchdog};
+use gristmill_rivals::node;
 use iceoryx2::port::{client::Client, publisher::Publisher, subscriber::Subscriber};
 use iceoryx2::prelude::*;
+use std::hint;
 use std::ops::Range;
-use std::path::PathBuf;
 use std::process::{Child, Command};
-use std::{fs, hint};
 
 /// Tells a worker its parent and the pattern.
 const VARIABLE: &str = "GRISTMILL_RIVALS_ICEORYX2";
-
-/// What files of this program's regions begin with; the parent's number follows.
-const PREFIX: &str = "gristmill_rivals_";
 
 /// Ends the worker: no job has this number.
 const END: u64 = u64::MAX;
@@ -52,7 +49,7 @@ pub struct Iceoryx {
 impl Iceoryx {
     pub fn start(pattern: Pattern) -> Result<Self> {
         let parent = std::process::id();
-        let node = node(parent)?;
+        let node = node(parent).map_err(|why| why.to_string())?;
         let ports = match pattern {
             Pattern::RequestResponse => {
                 let service = node.service_builder(&"squares".try_into()?).request_response::<u64, u64>().open_or_create()?;
@@ -132,21 +129,6 @@ impl Drop for Iceoryx {
     }
 }
 
-fn root(parent: u32) -> PathBuf {
-    std::env::temp_dir().join(format!("{PREFIX}{parent}"))
-}
-
-/// A node whose files are this run's own.
-fn node(parent: u32) -> Result<Node<ipc::Service>> {
-    set_log_level(LogLevel::Error);
-    let mut config = Config::default();
-    let root = root(parent);
-    let root = root.to_str().ok_or("the folder for temporary files has a name that is no text")?;
-    config.global.set_root_path(&Path::new(root.as_bytes())?);
-    config.global.prefix = FileName::new(format!("{PREFIX}{parent}_").as_bytes())?;
-    Ok(NodeBuilder::new().config(&config).create::<ipc::Service>()?)
-}
-
 /// Publishes to one service and subscribes to another.
 fn ends(node: &Node<ipc::Service>, to: &str, from: &str) -> Result<PublishSubscribe> {
     let to = node.service_builder(&to.try_into()?).publish_subscribe::<u64>().open_or_create()?;
@@ -168,7 +150,7 @@ fn work(variable: &str) -> Result<()> {
     let (parent, pattern) = variable.split_once(' ').ok_or("its variable has no pattern")?;
     let parent = parent.parse()?;
     watchdog::end_with(parent);
-    let node = node(parent)?;
+    let node = node(parent).map_err(|why| why.to_string())?;
     if pattern == Pattern::RequestResponse.name() {
         let service = node.service_builder(&"squares".try_into()?).request_response::<u64, u64>().open_or_create()?;
         let server = service.server_builder().create()?;
@@ -186,21 +168,6 @@ fn work(variable: &str) -> Result<()> {
             Some(job) if *job == END => return Ok(()),
             Some(job) => results.send_copy(square(*job)).map(drop)?,
             None => hint::spin_loop(),
-        }
-    }
-}
-
-/// Removes what runs of this program that were killed have left behind, and this one at its end.
-pub fn sweep() {
-    for folder in [PathBuf::from("/dev/shm"), std::env::temp_dir()] {
-        let Ok(entries) = fs::read_dir(folder) else { continue };
-        for entry in entries.flatten() {
-            let name = entry.file_name();
-            let Some(rest) = name.to_str().and_then(|name| name.strip_prefix(PREFIX)) else { continue };
-            let Some(pid) = rest.split('_').next().and_then(|pid| pid.parse::<u32>().ok()) else { continue };
-            if pid == std::process::id() || !PathBuf::from(format!("/proc/{pid}")).exists() {
-                let _ = if entry.path().is_dir() { fs::remove_dir_all(entry.path()) } else { fs::remove_file(entry.path()) };
-            }
         }
     }
 }

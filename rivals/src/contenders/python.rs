@@ -2,10 +2,10 @@
 
 use super::{Contender, WINDOW};
 use crate::Result;
+use gristmill_rivals::python::interpreter;
 use std::io::{BufRead, BufReader, Write};
 use std::ops::Range;
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
-use std::sync::OnceLock;
 
 const SCRIPT: &str = include_str!("python.py");
 
@@ -45,17 +45,6 @@ impl Python {
         let (commands, answers) = (child.stdin.take(), child.stdout.take().ok_or("python3 has no output")?);
         Ok(Some(Python { child, commands, answers: BufReader::new(answers) }))
     }
-}
-
-/// The interpreter that `python3` is or leads to: a version manager's script in front of it would count as Python's start. `None` without one.
-pub fn interpreter() -> Option<&'static str> {
-    static FOUND: OnceLock<Option<String>> = OnceLock::new();
-    let look = || {
-        let output = Command::new("python3").args(["-c", "import sys; print(sys.executable)"]).output().ok()?;
-        let path = String::from_utf8(output.stdout).ok()?.trim().to_owned();
-        (output.status.success() && !path.is_empty()).then_some(path)
-    };
-    FOUND.get_or_init(look).as_deref()
 }
 
 impl Contender for Python {

@@ -5,7 +5,7 @@ use crate::contenders::Contender;
 use crate::contenders::gristmill::{Calls, Gristmill};
 use crate::contenders::pipe::Pipe;
 use crate::contenders::procspawn::Procspawn;
-use crate::contenders::python::{self, Means, Python};
+use crate::contenders::python::{Means, Python};
 use crate::contenders::square;
 use crate::options::Options;
 use crate::report::{Report, time};
@@ -42,7 +42,7 @@ const KINDS: [Kind; 5] = [
 
 fn run(options: &Options, report: &mut Report) -> Result<()> {
     // Looked for once: not in the first pool's time.
-    python::interpreter();
+    gristmill_rivals::python::interpreter();
     let mut times = KINDS.map(|_| Vec::new());
     let mut order: Vec<usize> = (0..KINDS.len()).collect();
     for round in 1..=options.rounds() {

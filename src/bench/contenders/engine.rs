@@ -112,6 +112,7 @@ fn start<const N: usize>(mill: Mill, shape: &Shape, seat: impl Fn(usize) -> Seat
             }
             daemons.push(mill.spawn_daemons(1, consume::<8>, (&results, &collector(seat(0))))?);
         }
+        Pattern::Commands => return Err("a queue is no command".into()),
     }
     Ok(Running { daemons, _mill: mill })
 }
@@ -135,6 +136,7 @@ fn start_bytes(mill: Mill, shape: &Shape, seat: impl Fn(usize) -> Seat) -> Resul
             }
             daemons.push(mill.spawn_daemons(1, consume::<8>, (&results, &collector(seat(0))))?);
         }
+        Pattern::Commands => return Err("a queue is no command".into()),
     }
     Ok(Running { daemons, _mill: mill })
 }

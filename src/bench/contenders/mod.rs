@@ -1,5 +1,6 @@
 //! The contenders, one file for each.
 
+pub mod commands;
 pub mod engine;
 mod kernel;
 mod memory;
@@ -14,5 +15,6 @@ pub fn all() -> Vec<Box<dyn Contender>> {
     all.extend(kernel::all());
     all.extend(memory::all());
     all.extend(threads::all());
+    all.extend(commands::all());
     all
 }

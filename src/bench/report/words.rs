@@ -37,6 +37,7 @@ pub fn axis(axis: Axis) -> &'static str {
         Axis::Capacity => "Other room in the queue",
         Axis::Work => "Work on each payload",
         Axis::Calls => "Jobs and their results",
+        Axis::Commands => "Numbers to factor, at the command line",
         Axis::Latency => "How late payloads are",
     }
 }

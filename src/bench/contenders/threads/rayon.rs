@@ -56,4 +56,8 @@ impl Pool for Jobs {
     fn pids(&self) -> Vec<u32> {
         vec![]
     }
+
+    fn generations(&self) -> usize {
+        0
+    }
 }
