@@ -15,6 +15,7 @@ pub mod memory;
 #[cfg(feature = "named")]
 mod named;
 pub mod pidfd;
+pub mod planted;
 pub mod poll;
 pub mod spawn;
 pub mod terminal;

@@ -175,6 +175,25 @@ fn run_all(bundle: &mut Bundle<'_>) -> Vec<u8> {
     ran
 }
 
+/// The story: a worker has taken an entry and not begun, so that another one is offered the same slot, and runs its bundle. Its outcomes have been taken and
+/// the slot has another bundle by the time that the first one comes to its entry.
+#[test]
+fn an_old_entry_does_not_start_the_next_bundle_of_its_slot() {
+    let scene = Scene::new();
+    let [first, second] = &scene.workers;
+    scene.publish(1);
+    let mut old = VecDeque::new();
+    first.pop(1, &mut old, &[]).unwrap();
+    scene.dies(2, || ());
+    let (_, left) = with(second, start(second), 9, run_all);
+    let Left::Finished(word) = left else { panic!("{left:?}") };
+    second.deliver_done(&[(0, word)]).unwrap();
+    scene.parent.free_slot(0, scene.parent.word(0));
+    scene.publish(1);
+    assert_eq!(first.start(old[0]), None);
+    start(first);
+}
+
 fn died(workers: u32) -> (OutcomeKind, Vec<u8>) {
     (OutcomeKind::Died, [KILLED, workers].map(u32::to_le_bytes).concat())
 }

@@ -44,7 +44,7 @@ const NOT_SEEN: [(&str, &str, &str); 22] = [
         "compare_exchange(word.0, done.0, AcqRel, Relaxed)",
         "who helps has acquired FINISHED by its look, and the lock releases",
     ),
-    ("ring/channel.rs", "fetch_sub(wins, Release)", "outcomes are taken under the result lock, which orders them"),
+    ("ring/channel.rs", "fetch_sub(wins - early, Release)", "outcomes are taken under the result lock, which orders them"),
     ("ring/channel.rs", "load(SeqCst) != 0 || room.sleepers", "no scenario has a full queue behind a long job"),
     ("ring/channel.rs", "load(SeqCst) != 0", "no scenario has a full arena behind a long job"),
     (
