@@ -1,9 +1,10 @@
 //! The futex lock of src/lock/futex.rs, without its bound on one sleep (so nothing here leans on it), and its recovery.
 
+use crate::case::{Case, holds, large, planted};
 use crate::explore::{Model, Step};
 
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub enum Bug {
+enum Bug {
     None,
     /// Who has slept takes the lock without the waiters' bit.
     DropBit,
@@ -34,10 +35,10 @@ pub struct State {
 }
 
 pub struct Lock {
-    pub takers: usize,
-    pub rounds: u8,
-    pub crashes: u8,
-    pub bug: Bug,
+    takers: usize,
+    rounds: u8,
+    crashes: u8,
+    bug: Bug,
 }
 
 const WAITERS: u8 = 128;
@@ -50,14 +51,13 @@ impl Model for Lock {
         State { word: 0, pcs: vec![(Pc::Fast, self.rounds); self.takers], crashes: self.crashes }
     }
 
-    fn next(&self, s: &State) -> Vec<Step<State>> {
-        let mut out = Vec::new();
+    fn next(&self, s: &State, out: &mut Vec<Step<State>>) {
         for (i, &(pc, rounds)) in s.pcs.iter().enumerate() {
             let me = i as u8 + 1;
-            let mut go = |what: &str, crash: bool, change: &dyn Fn(&mut State)| {
+            let mut go = |what: &'static str, crash: bool, change: &dyn Fn(&mut State)| {
                 let mut to = s.clone();
                 change(&mut to);
-                out.push(Step { what: format!("{me}: {what}"), crash, to });
+                out.push(Step { who: me, what, helps: !crash, to });
             };
             let left = |t: &mut State| t.pcs[i] = (if rounds > 1 { Pc::Fast } else { Pc::Done }, rounds - 1);
             match pc {
@@ -123,7 +123,6 @@ impl Model for Lock {
                 });
             }
         }
-        out
     }
 
     fn broken(&self, s: &State) -> Option<&'static str> {
@@ -146,4 +145,14 @@ fn wake_one(s: &State, mut met: impl FnMut(Option<usize>)) {
         met(None);
     }
     asleep.into_iter().for_each(|j| met(Some(j)));
+}
+
+pub fn cases() -> Vec<Case> {
+    let lock = |takers, rounds, crashes, bug| Lock { takers, rounds, crashes, bug };
+    vec![
+        holds("lock-2-crashes", lock(3, 2, 2, Bug::None)),
+        large("lock-4-takers", lock(4, 2, 3, Bug::None)),
+        planted("lock", "DropBit", lock(3, 1, 0, Bug::DropBit), "stuck"),
+        planted("lock", "SkipWakeAll", lock(3, 1, 1, Bug::SkipWakeAll), "stuck"),
+    ]
 }
