@@ -2,6 +2,8 @@
 //!
 //! Arguments: `large` adds what takes long; any other is the beginning of the names of cases that are to be run.
 
+mod arena;
+mod bundle;
 mod case;
 mod event;
 mod explore;
@@ -13,7 +15,8 @@ fn main() {
     let args: Vec<String> = std::env::args().skip(1).collect();
     let large = args.iter().any(|a| a == "large");
     let names: Vec<&String> = args.iter().filter(|a| *a != "large").collect();
-    let all = [lock::cases(), event::cases(), job::cases(), queue::cases()].into_iter().flatten();
+    let all =
+        [lock::cases(), event::cases(), job::cases(), queue::cases(), bundle::cases(), arena::cases()].into_iter().flatten();
     let wanted = all.filter(|c| (large || !c.large) && (names.is_empty() || names.iter().any(|n| c.name.starts_with(*n))));
     let mut wrong = false;
     for case in wanted {

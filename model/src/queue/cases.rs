@@ -64,7 +64,6 @@ pub fn cases() -> Vec<Case> {
         (Bug::CountBeforeFree, calm, "join returned early"),
         (Bug::CountAfterUnlock, calm, early),
         (Bug::TakesByStore, Queue { scans: 1, crashes: 0, ..two }, "a slot in use was taken"),
-        (Bug::FreeKeepsGeneration, Queue { slots: 1, crashes: 0, scans: 2, puts: [4, 0, 0, 0], ..BASE }, "a ring overflows"),
         (Bug::WakesOneForMany, Queue { many: 2, endless: 1, puts: [2, 0, 0, 0], ..endless }, "stuck"),
         (Bug::SequenceAfterLook, Queue { slots: 1, crashes: 0, ..two }, "stuck"),
         (Bug::HelpsBeforeCounting, endless, "stuck"),
@@ -77,7 +76,7 @@ pub fn cases() -> Vec<Case> {
         (Bug::ScanWithoutLock, Queue { scans: 1, crashes: 0, ..two }, "pending"),
         (Bug::NoWakeAll, one, "stuck"),
         (Bug::WakesWithoutMove, one, "stuck"),
-        (Bug::BitsStayLost, Queue { puts: [2, 1, 0, 0], slots: 1, ..BASE }, "stuck"),
+        (Bug::BitsStayLost, Queue { workers: 1, puts: [1, 1, 0, 0], slots: 1, ..BASE }, "stuck"),
         (Bug::ReplacesFirst, one, "a replacement starts while a word names its predecessor"),
         (
             Bug::LosesOwned,
@@ -85,8 +84,10 @@ pub fn cases() -> Vec<Case> {
             "a replacement starts while a word names its predecessor",
         ),
     ];
+    let old = Queue { slots: 1, crashes: 0, scans: 2, puts: [4, 0, 0, 0], bug: Bug::FreeKeepsGeneration, ..BASE };
     let mut all: Vec<Case> = small.into_iter().map(|(name, queue)| holds(name, queue)).collect();
     all.extend(big.into_iter().map(|(name, queue)| large(name, queue)));
+    all.push(Case { large: true, ..planted("queue", "FreeKeepsGeneration", old, "a ring overflows") });
     all.extend(bugs.into_iter().map(|(bug, queue, why)| planted("queue", format!("{bug:?}"), Queue { bug, ..queue }, why)));
     all
 }

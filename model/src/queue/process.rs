@@ -242,7 +242,8 @@ impl Queue {
                 }
             }),
             Pc::DeliverCount => go("lowers pending", &|t, p| {
-                let n = if bug == Bug::CountBeforeFree { length(&p.finished) as i8 } else { p.n };
+                let finished = |&&e: &&u8| e & NOW != 0 && t.slots[slot_of(e)].is == Is::Finished;
+                let n = if bug == Bug::CountBeforeFree { p.finished.iter().filter(finished).count() as i8 } else { p.n };
                 if bug != Bug::CountAfterUnlock {
                     t.pending -= n;
                     p.last = n > 0 && t.pending == 0;
@@ -464,7 +465,10 @@ impl Queue {
                 p.reads(DONE);
                 p.pc = Pc::Count;
                 if t.pending == 0 {
-                    if t.items.iter().any(|item| item.accepted && !item.over) {
+                    let counted = |k: &Slot| {
+                        matches!(k.is, Is::Ready | Is::Running | Is::Finished) && t.items[usize::from(k.payload) - 1].accepted
+                    };
+                    if t.slots.iter().any(counted) || t.items.iter().any(|item| item.accepted && !item.over) {
                         t.fail("join returned early");
                     }
                     (p.on, p.pc) = (0, Pc::Close);
