@@ -462,9 +462,9 @@ pub fn cases() -> Vec<Case> {
     let arena = |puts, sizes, crashes, endless, bug| Arena { puts, sizes, crashes, endless, bug };
     let wide = [2, 2, 1];
     let mut all = vec![
-        holds("arena", arena([2, 1, 0], [1; 3], 1, 0, Bug::None)),
-        holds("arena-wide", arena([2, 1, 0], wide, 1, 0, Bug::None)),
-        holds("arena-two-sizes", arena([1, 1, 1], wide, 1, 0, Bug::None)),
+        large("arena-of-1", arena([2, 1, 0], [1; 3], 1, 0, Bug::None)),
+        holds("arena", arena([2, 1, 0], wide, 1, 0, Bug::None)),
+        large("arena-two-sizes", arena([1, 1, 1], wide, 1, 0, Bug::None)),
         holds("arena-endless", arena([3, 0, 0], [1; 3], 0, 1, Bug::None)),
         large("arena-2-crashes", arena([2, 1, 1], [1; 3], 2, 0, Bug::None)),
         large("arena-wide-2-crashes", arena([2, 1, 1], wide, 2, 0, Bug::None)),

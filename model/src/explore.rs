@@ -30,8 +30,8 @@ pub struct Report {
     pub trace: Vec<String>,
 }
 
-/// More states than this are not explored: an unexpected verdict, not a machine without memory.
-const MOST: usize = 120_000_000;
+/// So many bytes of states are explored: more is a verdict that nobody expects, not a machine without memory.
+const MOST: usize = 10 << 30;
 
 /// A multiplicative hash: states are short, and nobody chooses them to collide.
 #[derive(Default)]
@@ -125,7 +125,7 @@ pub fn explore<M: Model>(m: &M) -> Report {
         }
         first.push(u32::try_from(edges.len()).expect("fewer steps"));
         at += 1;
-        if seen.states.len() > MOST {
+        if seen.states.len() > MOST / size_of::<M::State>() {
             return end(m, &seen.states, &from, at - 1, "too many states");
         }
     }

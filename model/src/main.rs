@@ -5,9 +5,13 @@
 mod arena;
 mod bundle;
 mod case;
+mod end;
 mod event;
 mod explore;
+mod held;
+mod hold;
 mod job;
+mod leader;
 mod lock;
 mod queue;
 
@@ -15,8 +19,20 @@ fn main() {
     let args: Vec<String> = std::env::args().skip(1).collect();
     let large = args.iter().any(|a| a == "large");
     let names: Vec<&String> = args.iter().filter(|a| *a != "large").collect();
-    let all =
-        [lock::cases(), event::cases(), job::cases(), queue::cases(), bundle::cases(), arena::cases()].into_iter().flatten();
+    let all = [
+        lock::cases(),
+        event::cases(),
+        job::cases(),
+        queue::cases(),
+        bundle::cases(),
+        arena::cases(),
+        end::cases(),
+        hold::cases(),
+        leader::cases(),
+        held::cases(),
+    ]
+    .into_iter()
+    .flatten();
     let wanted = all.filter(|c| (large || !c.large) && (names.is_empty() || names.iter().any(|n| c.name.starts_with(*n))));
     let mut wrong = false;
     for case in wanted {

@@ -8,14 +8,17 @@ const BASE: Bundles = Bundles { jobs: 3, crashes: 1, attempts: 2, endless: 0, ca
 pub fn cases() -> Vec<Case> {
     let small = [
         ("bundle", BASE),
-        ("bundle-2-crashes", Bundles { crashes: 2, ..BASE }),
         ("bundle-endless", Bundles { endless: 1, crashes: 0, ..BASE }),
         ("bundle-endless-behind", Bundles { endless: 2, ..BASE }),
-        ("bundle-cancel", Bundles { cancels: Some(1), ..BASE }),
-        ("bundle-cancel-first", Bundles { cancels: Some(0), endless: 1, ..BASE }),
-        ("bundle-timeout", Bundles { timeout: true, endless: 1, ..BASE }),
+        ("bundle-cancel", Bundles { jobs: 2, cancels: Some(1), ..BASE }),
+        ("bundle-cancel-first", Bundles { jobs: 2, cancels: Some(0), endless: 1, ..BASE }),
+        ("bundle-timeout", Bundles { jobs: 2, timeout: true, endless: 1, ..BASE }),
     ];
     let big = [
+        ("bundle-2-crashes", Bundles { crashes: 2, ..BASE }),
+        ("bundle-cancel-of-3", Bundles { cancels: Some(1), ..BASE }),
+        ("bundle-cancel-first-of-3", Bundles { cancels: Some(0), endless: 1, ..BASE }),
+        ("bundle-timeout-of-3", Bundles { timeout: true, endless: 1, ..BASE }),
         ("bundle-3-crashes", Bundles { crashes: 3, attempts: 3, ..BASE }),
         ("bundle-cancel-2-crashes", Bundles { cancels: Some(1), crashes: 2, ..BASE }),
         ("bundle-cancel-3-crashes", Bundles { cancels: Some(2), crashes: 3, attempts: 1, ..BASE }),

@@ -20,18 +20,21 @@ const BASE: Pool = Pool {
 pub fn cases() -> Vec<Case> {
     let small = [
         ("pool", Pool { jobs: 2, ..BASE }),
-        ("pool-2-crashes", Pool { jobs: 2, crashes: 2, ..BASE }),
-        ("pool-no-retries", Pool { jobs: 2, crashes: 2, attempts: 1, ..BASE }),
-        ("pool-batch", Pool { batch: 2, jobs: 2, spurious: true, ..BASE }),
+        ("pool-1-job-2-crashes", Pool { jobs: 1, crashes: 2, ..BASE }),
+        ("pool-1-job-no-retries", Pool { jobs: 1, crashes: 2, attempts: 1, spurious: true, ..BASE }),
         ("pool-1-slot", Pool { slots: 1, jobs: 3, scans: 1, crashes: 0, ..BASE }),
-        ("pool-scans", Pool { jobs: 2, crashes: 0, scans: u8::MAX, ..BASE }),
-        ("pool-endless", Pool { batch: 2, endless: 1, jobs: 2, crashes: 1, ..BASE }),
-        ("pool-endless-behind", Pool { batch: 2, endless: 2, jobs: 2, crashes: 1, ..BASE }),
+        ("pool-scans", Pool { jobs: 1, scans: u8::MAX, ..BASE }),
+        ("pool-endless", Pool { batch: 2, endless: 1, jobs: 2, ..BASE }),
+        ("pool-endless-behind", Pool { batch: 2, endless: 2, jobs: 2, ..BASE }),
         ("pool-2-endless", Pool { workers: 3, slots: 3, batch: 2, endless: 3, crashes: 0, ..BASE }),
-        ("pool-takes-any-generation", Pool { slots: 1, crashes: 0, scans: 1, bug: Bug::TakeAnyGeneration, ..BASE }),
-        ("pool-forgets-finished", Pool { jobs: 2, bug: Bug::ForgetFinished, ..BASE }),
+        ("pool-takes-any-generation", Pool { slots: 1, jobs: 2, crashes: 0, scans: 1, bug: Bug::TakeAnyGeneration, ..BASE }),
+        ("pool-forgets-finished", Pool { jobs: 1, bug: Bug::ForgetFinished, ..BASE }),
     ];
     let big = [
+        ("pool-2-crashes", Pool { jobs: 2, crashes: 2, ..BASE }),
+        ("pool-no-retries", Pool { jobs: 2, crashes: 2, attempts: 1, ..BASE }),
+        ("pool-batch-spurious", Pool { batch: 2, jobs: 2, spurious: true, ..BASE }),
+        ("pool-2-jobs-scans", Pool { jobs: 2, crashes: 0, scans: u8::MAX, ..BASE }),
         ("pool-3-jobs", BASE),
         ("pool-3-jobs-2-crashes", Pool { crashes: 2, ..BASE }),
         ("pool-3-crashes", Pool { jobs: 2, crashes: 3, ..BASE }),
@@ -96,7 +99,8 @@ pub fn cases() -> Vec<Case> {
     ];
     let mut all: Vec<Case> = small.into_iter().map(|(name, pool)| holds(name, pool)).collect();
     all.extend(big.into_iter().map(|(name, pool)| large(name, pool)));
-    all.push(planted("pool", "RingOf2n-1", Pool { ring: 3, scans: u8::MAX, jobs: 4, crashes: 0, ..BASE }, "a ring overflows"));
+    let ring = Pool { ring: 3, scans: u8::MAX, jobs: 4, crashes: 0, ..BASE };
+    all.push(Case { large: true, ..planted("pool", "RingOf2n-1", ring, "a ring overflows") });
     all.extend(bugs.into_iter().map(|(bug, pool, why)| planted("pool", format!("{bug:?}"), Pool { bug, ..pool }, why)));
     all
 }

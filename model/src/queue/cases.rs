@@ -22,19 +22,19 @@ const BASE: Queue = Queue {
 pub fn cases() -> Vec<Case> {
     let plain = Queue { kind: Kind::Plain, ..BASE };
     let small = [
-        ("joinable", Queue { puts: [2, 0, 0, 0], ..BASE }),
         ("joinable-2-crashes", Queue { puts: [1, 0, 0, 0], crashes: 2, ..BASE }),
-        ("joinable-many", Queue { puts: [2, 0, 0, 0], many: 2, batch: 2, closes: false, ..BASE }),
-        ("joinable-scans", Queue { puts: [2, 0, 0, 0], scans: u8::MAX, crashes: 0, ..BASE }),
-        ("joinable-1-slot", Queue { slots: 1, crashes: 0, scans: 1, ..BASE }),
-        ("joinable-endless-behind", Queue { endless: 2, batch: 2, crashes: 0, closes: false, ..BASE }),
+        ("joinable-1-slot", Queue { slots: 1, puts: [2, 0, 0, 0], crashes: 0, scans: 1, ..BASE }),
         ("joinable-endless", Queue { endless: 1, batch: 2, crashes: 0, closes: false, ..BASE }),
+        ("joinable-endless-behind", Queue { endless: 2, batch: 2, crashes: 0, closes: false, ..BASE }),
         ("joinable-job-puts", Queue { slots: 1, puts: [2, 0, 0, 0], putters: 1, crashes: 0, ..BASE }),
         ("queue", Queue { puts: [2, 0, 0, 0], ..plain }),
         ("queue-producers", Queue { puts: [1, 1, 0, 0], slots: 1, crashes: 1, closes: false, ..plain }),
         ("queue-many", Queue { puts: [2, 0, 0, 0], many: 2, ..plain }),
     ];
     let big = [
+        ("joinable", Queue { puts: [2, 0, 0, 0], ..BASE }),
+        ("joinable-many", Queue { puts: [2, 0, 0, 0], many: 2, batch: 2, closes: false, ..BASE }),
+        ("joinable-scans", Queue { puts: [2, 0, 0, 0], scans: u8::MAX, crashes: 0, ..BASE }),
         ("joinable-3-items", BASE),
         ("joinable-batch-2-crashes", Queue { puts: [2, 0, 0, 0], crashes: 2, batch: 2, ..BASE }),
         ("joinable-3-items-2-crashes", Queue { crashes: 2, batch: 2, ..BASE }),
