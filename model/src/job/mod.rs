@@ -183,6 +183,11 @@ fn add(list: &mut [u8], entry: u8) {
     list[at] = entry;
 }
 
+/// The entry of a slot's use of now.
+fn now(slot: usize) -> u8 {
+    (slot as u8 + 1) | NOW
+}
+
 fn slot_of(entry: u8) -> usize {
     usize::from(entry & !NOW) - 1
 }
@@ -208,7 +213,7 @@ impl State {
         if pool.bug == Bug::FreeKeepsGeneration {
             return;
         }
-        let entry = slot as u8 + 1 | NOW;
+        let entry = now(slot);
         let age = |e: &mut u8| *e = if *e == entry { *e & !NOW } else { *e };
         self.rings.iter_mut().flatten().for_each(age);
         self.parent.list.iter_mut().for_each(age);

@@ -105,7 +105,7 @@ impl Pool {
                 }
             }),
             Pc::PublishIn => go("pushes, stores READY", &|t| {
-                t.push(self, JOB, slot as u8 + 1 | NOW);
+                t.push(self, JOB, now(slot));
                 (t.slots[slot].is, t.slots[slot].owner, t.parent.pc) = (Is::Ready, 0, Pc::PublishCount);
             }),
             Pc::PublishCount => go("raises pending", &|t| {

@@ -30,6 +30,8 @@ pub struct Supervisor {
     found: bool,
 }
 
+type Go<'a> = &'a mut dyn FnMut(&'static str, &dyn Fn(&mut State));
+
 impl Pool {
     pub(super) fn supervisor(&self, s: &State, out: &mut Vec<Step<State>>) {
         let bug = self.bug;
@@ -66,10 +68,6 @@ impl Pool {
                         put("takes a live worker for dead", false, &|t| {
                             t.crashes -= 1;
                             t.workers[i].noted = true;
-                            // It believes so itself.
-                            if let Some(job) = usize::from(t.runs(i)).checked_sub(1) {
-                                t.jobs[job].kills += 1;
-                            }
                             begins(t);
                         });
                     }
@@ -162,7 +160,7 @@ impl Pool {
     }
 
     /// Takes a free lock, or one that a dead worker holds; one that dies while it is waited for is noted too.
-    fn takes_lock(&self, s: &State, which: usize, go: &mut dyn FnMut(&'static str, &dyn Fn(&mut State)), then: Pc) {
+    fn takes_lock(&self, s: &State, which: usize, go: Go<'_>, then: Pc) {
         let owner = usize::from(s.locks[which]);
         let worker = (1..=self.workers).contains(&owner).then(|| s.workers[owner - 1]);
         let dead = worker.is_some_and(|w| match self.bug {
@@ -198,7 +196,7 @@ impl Pool {
                 _ => self.after_death(t, slot),
             }
         }
-        if bug == Bug::ChargesPopped && word.is == Is::Ready && !t.rings[JOB].iter().any(|&e| e == slot as u8 + 1 | NOW) {
+        if bug == Bug::ChargesPopped && word.is == Is::Ready && !t.rings[JOB].iter().any(|&e| e == now(slot)) {
             t.charge(slot);
         }
         if bug == Bug::ScanFreesDone && word.is == Is::Done && !word.known {
@@ -216,6 +214,10 @@ impl Pool {
         now.is = Is::Ready;
         now.progress = if before.progress == 1 { 0 } else { before.progress };
         now.outcome = if before.progress == 2 { before.outcome } else { 0 };
+        if self.bug == Bug::TakesLiveForDead && before.progress == 1 {
+            // So it believes.
+            t.jobs[usize::from(before.payload) - 1].kills += 1;
+        }
         if before.progress == 1 && !before.over && self.bug != Bug::NoCharge {
             t.charge(slot);
             t.slots[slot].over = t.slots[slot].deaths >= self.attempts;

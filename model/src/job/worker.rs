@@ -247,7 +247,7 @@ impl Pool {
                     t.fail("the slot of a running job was changed by another");
                 }
                 t.slots[slot].is = Is::Finished;
-                add(&mut w.finished, slot as u8 + 1 | NOW);
+                add(&mut w.finished, now(slot));
                 (w.slot, w.n, w.pc) = (0, 0, Pc::Waited);
             }),
             Pc::Waited => go("looks whether somebody waits", &|t, w| {
@@ -329,7 +329,7 @@ pub fn ready(s: &State) -> Vec<u8> {
 pub fn in_state(s: &State, is: Is) -> Vec<u8> {
     let mut found: Vec<usize> = (0..SLOTS).filter(|&k| s.slots[k].is == is).collect();
     found.sort_by_key(|&k| s.slots[k].payload);
-    found.into_iter().map(|k| k as u8 + 1 | NOW).collect()
+    found.into_iter().map(now).collect()
 }
 
 impl State {

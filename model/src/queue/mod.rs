@@ -2,8 +2,10 @@
 //! holds one item.
 
 mod cases;
+mod deliver;
 mod process;
 mod recovery;
+mod take;
 
 use crate::explore::{Model, Step};
 pub use cases::cases;
@@ -105,6 +107,9 @@ pub enum Kind {
     Joinable,
 }
 
+/// Adds a step of a process.
+type Go<'a> = &'a mut dyn FnMut(&'static str, &dyn Fn(&mut State, &mut Process));
+
 #[derive(Clone, Copy)]
 pub struct Queue {
     pub kind: Kind,
@@ -155,6 +160,11 @@ fn add(list: &mut [u8], entry: u8) {
     list[at] = entry;
 }
 
+/// The entry of a slot's use of now.
+fn now(slot: usize) -> u8 {
+    (slot as u8 + 1) | NOW
+}
+
 fn slot_of(entry: u8) -> usize {
     usize::from(entry & !NOW) - 1
 }
@@ -180,7 +190,7 @@ impl State {
         if queue.bug == Bug::FreeKeepsGeneration {
             return;
         }
-        let entry = slot as u8 + 1 | NOW;
+        let entry = now(slot);
         let age = |e: &mut u8| *e = if *e == entry { *e & !NOW } else { *e };
         self.ring.iter_mut().for_each(age);
         for p in self.processes.iter_mut() {
@@ -203,7 +213,7 @@ impl State {
     fn in_state(&self, is: Is) -> Vec<u8> {
         let mut found: Vec<usize> = (0..SLOTS).filter(|&k| self.slots[k].is == is).collect();
         found.sort_by_key(|&k| self.slots[k].payload);
-        found.into_iter().map(|k| k as u8 + 1 | NOW).collect()
+        found.into_iter().map(now).collect()
     }
 
     /// Every item whose slot is READY or further on is in the queue.
