@@ -64,7 +64,7 @@ impl Pool {
                     });
                 }
                 if bug == Bug::TakesLiveForDead && s.crashes > 0 {
-                    for i in 0..self.workers {
+                    for i in (0..self.workers).filter(|&i| s.workers[i].pc == worker::Pc::Run) {
                         put("takes a live worker for dead", false, &|t| {
                             t.crashes -= 1;
                             t.workers[i].noted = true;
