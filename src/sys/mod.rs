@@ -8,6 +8,7 @@ pub mod atomic;
 pub mod clock;
 pub mod fork;
 pub mod futex;
+mod guarded;
 pub mod harden;
 pub mod limits;
 pub mod mapping;

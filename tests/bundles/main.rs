@@ -30,15 +30,14 @@ struct Scene {
 
 impl Scene {
     fn new() -> Scene {
-        let mapping = Mapping::anonymous(MIN_REGION).unwrap();
-        let again = || Mapping::from_fd(mapping.fd().try_clone_to_owned().unwrap()).unwrap();
+        let mapping = Mapping::guarded(MIN_REGION).unwrap();
         let plan = Plan { arena: ARENA, participants: 4, channels: 1, wait: WaitPolicy::Adaptive };
-        let region = Arc::new(Region::create(again(), plan).unwrap());
+        let region = Arc::new(Region::create(mapping.again().unwrap(), plan).unwrap());
         let plan =
             ChannelPlan { kind: Kind::Pool, slots: 4, payload: 64, result: 64, attempts: 2, type_hash: 0, counters_from: 0 };
         let parent = Channel::create(&region, 0, &plan).unwrap();
         let worker = |id| {
-            let region = Arc::new(Region::attach(again(), Holder::new(id, 1)).unwrap());
+            let region = Arc::new(Region::attach(mapping.again().unwrap(), Holder::new(id, 1)).unwrap());
             region.enter(std::process::id(), 1);
             Channel::open(&region, 0).unwrap()
         };
