@@ -28,6 +28,12 @@ fn role() {
             }
             Mapping::anonymous(65536).unwrap();
         }
+        "outside" => {
+            let m = Mapping::guarded(SIZE).unwrap();
+            let at = m.base().wrapping_offset(arg.parse().unwrap());
+            // SAFETY: none is needed by who ends here; else the parent sees that.
+            unsafe { at.write_volatile(1) };
+        }
         "fork" => {
             let m = Mapping::anonymous(SIZE).unwrap();
             let mapped = || fs::read_to_string("/proc/self/maps").unwrap().contains("memfd:gristmill");
@@ -138,6 +144,35 @@ fn a_region_is_zero_reserved_and_shared_with_who_has_its_descriptor() {
     assert_eq!(get(&other, SIZE - 1), 7);
     drop(m);
     assert_eq!(get(&other, SIZE - 1), 7);
+}
+
+#[test]
+fn a_guarded_region_is_zero_shared_within_the_process_and_given_back() {
+    let maps = || fs::read_to_string("/proc/self/maps").unwrap();
+    let m = Mapping::guarded(SIZE).unwrap();
+    let range = format!("{:x}-{:x} rw-p", m.base() as usize, m.base() as usize + SIZE);
+    assert_eq!((m.size(), get(&m, 0), get(&m, SIZE - 1)), (SIZE, 0, 0));
+    let other = m.again().unwrap();
+    put(&m, SIZE - 1, 7);
+    drop(m);
+    assert_eq!(get(&other, SIZE - 1), 7);
+    assert!(maps().contains(&range), "{range} is not in {}", maps());
+    drop(other);
+    assert!(!maps().contains(&range), "{range} is still in {}", maps());
+    assert!(matches!(Mapping::guarded(100), Err(MapError::TooSmall { wanted: 100 })));
+    assert!(matches!(Mapping::guarded(usize::MAX), Err(MapError::TooLarge { .. })));
+}
+
+#[test]
+fn who_steps_out_of_a_guarded_region_is_ended_by_a_signal() {
+    let size = SIZE as i64;
+    for (at, inside) in
+        [(0, true), (size - 1, true), (-1, false), (size, false), (-1 << 32, false), (size + u32::MAX as i64, false)]
+    {
+        let exit = end(&start_role(None, "outside", &at.to_string(), &[]));
+        let right = if inside { exit == Exit::Code(42) } else { matches!(exit, Exit::Signal { signal: libc::SIGSEGV, .. }) };
+        assert!(right, "at {at}: {exit:?}");
+    }
 }
 
 #[test]

@@ -1,9 +1,10 @@
 //! The event count of src/ring/event.rs: one producer, workers that pop under the ring's lock (one step here), and recovery.
 
+use crate::case::{Case, holds, planted};
 use crate::explore::{Model, Step};
 
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub enum Bug {
+enum Bug {
     None,
     /// The waker does not move the sequence.
     NoMove,
@@ -50,10 +51,10 @@ pub struct State {
 }
 
 pub struct Event {
-    pub workers: usize,
-    pub jobs: u8,
-    pub crashes: u8,
-    pub bug: Bug,
+    workers: usize,
+    jobs: u8,
+    crashes: u8,
+    bug: Bug,
 }
 
 impl Model for Event {
@@ -65,12 +66,11 @@ impl Model for Event {
         State { ring: 0, left, done: 0, sequence: 0, sleepers: 0, producer: Producer::Push, workers, crashes }
     }
 
-    fn next(&self, s: &State) -> Vec<Step<State>> {
-        let mut out = Vec::new();
-        let mut go = |who: usize, what: &str, crash: bool, change: &dyn Fn(&mut State)| {
+    fn next(&self, s: &State, out: &mut Vec<Step<State>>) {
+        let mut go = |who: usize, what: &'static str, crash: bool, change: &dyn Fn(&mut State)| {
             let mut to = s.clone();
             change(&mut to);
-            out.push(Step { what: format!("{who}: {what}"), crash, to });
+            out.push(Step { who: who as u8, what, helps: !crash, to });
         };
         match s.producer {
             Producer::Push if s.left > 0 => go(0, "pushes one", false, &|t| {
@@ -129,7 +129,6 @@ impl Model for Event {
                 });
             }
         }
-        out
     }
 
     fn broken(&self, s: &State) -> Option<&'static str> {
@@ -140,4 +139,14 @@ impl Model for Event {
     fn quiet(&self, s: &State) -> bool {
         s.done == self.jobs && s.producer == Producer::Push && s.workers.iter().all(|p| matches!(p, Pc::Asleep | Pc::Repaired))
     }
+}
+
+pub fn cases() -> Vec<Case> {
+    let event = |workers, jobs, crashes, bug| Event { workers, jobs, crashes, bug };
+    vec![
+        holds("event-2-crashes", event(3, 3, 2, Bug::None)),
+        planted("event", "NoMove", event(2, 1, 0, Bug::NoMove), "stuck"),
+        planted("event", "SkipWakeAll", event(2, 1, 1, Bug::SkipWakeAll), "stuck"),
+        planted("event", "ResetSleepers", event(2, 1, 1, Bug::ResetSleepers), "a sleeper is not counted"),
+    ]
 }

@@ -1,14 +1,23 @@
 //! The futex lock of src/lock/futex.rs, without its bound on one sleep (so nothing here leans on it), and its recovery.
 
+use crate::case::{Case, holds, large, planted};
 use crate::explore::{Model, Step};
 
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub enum Bug {
+enum Bug {
     None,
     /// Who has slept takes the lock without the waiters' bit.
     DropBit,
     /// Recovery wakes one, as an unlock does, and not all.
     SkipWakeAll,
+    /// A takeover drops the waiters' bit; all are woken.
+    TakesOverBitless,
+    /// The same, and who is woken depends on the bit.
+    TrustsThat,
+    /// A release leaves the bit behind.
+    KeepsBit,
+    /// Recovery wakes all before it releases, by a plain store.
+    WakesBeforeRelease,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
@@ -22,6 +31,7 @@ pub enum Pc {
     Done,
     Dead,
     TakenOver,
+    Releasing,
     RecoveryWakes(bool),
     Repaired,
 }
@@ -34,10 +44,10 @@ pub struct State {
 }
 
 pub struct Lock {
-    pub takers: usize,
-    pub rounds: u8,
-    pub crashes: u8,
-    pub bug: Bug,
+    takers: usize,
+    rounds: u8,
+    crashes: u8,
+    bug: Bug,
 }
 
 const WAITERS: u8 = 128;
@@ -50,14 +60,13 @@ impl Model for Lock {
         State { word: 0, pcs: vec![(Pc::Fast, self.rounds); self.takers], crashes: self.crashes }
     }
 
-    fn next(&self, s: &State) -> Vec<Step<State>> {
-        let mut out = Vec::new();
+    fn next(&self, s: &State, out: &mut Vec<Step<State>>) {
         for (i, &(pc, rounds)) in s.pcs.iter().enumerate() {
             let me = i as u8 + 1;
-            let mut go = |what: &str, crash: bool, change: &dyn Fn(&mut State)| {
+            let mut go = |what: &'static str, crash: bool, change: &dyn Fn(&mut State)| {
                 let mut to = s.clone();
                 change(&mut to);
-                out.push(Step { what: format!("{me}: {what}"), crash, to });
+                out.push(Step { who: me, what, helps: !crash, to });
             };
             let left = |t: &mut State| t.pcs[i] = (if rounds > 1 { Pc::Fast } else { Pc::Done }, rounds - 1);
             match pc {
@@ -80,7 +89,7 @@ impl Model for Lock {
                     } else {
                         left(t)
                     }
-                    t.word = 0;
+                    t.word = if self.bug == Bug::KeepsBit { t.word & WAITERS } else { 0 };
                 }),
                 Pc::Waking => wake_one(s, |j| {
                     go("wakes one", false, &|t| {
@@ -92,17 +101,23 @@ impl Model for Lock {
                 }),
                 Pc::Dead => go("supervisor takes over", false, &|t| {
                     if t.word & !WAITERS == me {
-                        t.word = SUPERVISOR | t.word & WAITERS;
+                        let bitless = matches!(self.bug, Bug::TakesOverBitless | Bug::TrustsThat);
+                        t.word = SUPERVISOR | if bitless { 0 } else { t.word & WAITERS };
                         t.pcs[i].0 = Pc::TakenOver;
                     } else {
                         t.pcs[i].0 = Pc::RecoveryWakes(false);
                     }
                 }),
+                Pc::TakenOver if self.bug == Bug::WakesBeforeRelease => go("supervisor wakes all", false, &|t| {
+                    t.pcs[i].0 = Pc::Releasing;
+                    t.pcs.iter_mut().filter(|p| p.0 == Pc::Asleep).for_each(|p| p.0 = Pc::Slow(true));
+                }),
+                Pc::Releasing => go("supervisor stores 0", false, &|t| (t.word, t.pcs[i].0) = (0, Pc::Repaired)),
                 Pc::TakenOver => go("supervisor unlocks", false, &|t| {
                     t.pcs[i].0 = Pc::RecoveryWakes(t.word & WAITERS != 0);
                     t.word = 0;
                 }),
-                Pc::RecoveryWakes(one) if self.bug == Bug::SkipWakeAll => wake_one(s, |j| {
+                Pc::RecoveryWakes(one) if matches!(self.bug, Bug::SkipWakeAll | Bug::TrustsThat) => wake_one(s, |j| {
                     go("supervisor wakes one", false, &|t| {
                         t.pcs[i].0 = Pc::Repaired;
                         if let (Some(j), true) = (j, one) {
@@ -116,18 +131,19 @@ impl Model for Lock {
                 }),
                 Pc::Asleep | Pc::Done | Pc::Repaired => {}
             }
-            if s.crashes > 0 && !matches!(pc, Pc::Done | Pc::Dead | Pc::TakenOver | Pc::RecoveryWakes(_) | Pc::Repaired) {
+            if s.crashes > 0
+                && !matches!(pc, Pc::Done | Pc::Dead | Pc::TakenOver | Pc::Releasing | Pc::RecoveryWakes(_) | Pc::Repaired)
+            {
                 go("dies", true, &|t| {
                     t.pcs[i].0 = Pc::Dead;
                     t.crashes -= 1;
                 });
             }
         }
-        out
     }
 
     fn broken(&self, s: &State) -> Option<&'static str> {
-        let holders = s.pcs.iter().filter(|p| matches!(p.0, Pc::Held | Pc::TakenOver)).count();
+        let holders = s.pcs.iter().filter(|p| matches!(p.0, Pc::Held | Pc::TakenOver | Pc::Releasing)).count();
         if holders > 1 {
             return Some("two hold the lock");
         }
@@ -146,4 +162,18 @@ fn wake_one(s: &State, mut met: impl FnMut(Option<usize>)) {
         met(None);
     }
     asleep.into_iter().for_each(|j| met(Some(j)));
+}
+
+pub fn cases() -> Vec<Case> {
+    let lock = |takers, rounds, crashes, bug| Lock { takers, rounds, crashes, bug };
+    vec![
+        holds("lock-2-crashes", lock(3, 2, 2, Bug::None)),
+        large("lock-4-takers", lock(4, 2, 3, Bug::None)),
+        planted("lock", "DropBit", lock(3, 1, 0, Bug::DropBit), "stuck"),
+        planted("lock", "SkipWakeAll", lock(3, 1, 1, Bug::SkipWakeAll), "stuck"),
+        holds("lock-takes-over-bitless", lock(3, 1, 2, Bug::TakesOverBitless)),
+        planted("lock", "TrustsThat", lock(3, 1, 1, Bug::TrustsThat), "stuck"),
+        planted("lock", "KeepsBit", lock(3, 1, 0, Bug::KeepsBit), "a word of the bit alone"),
+        planted("lock", "WakesBeforeRelease", lock(3, 1, 1, Bug::WakesBeforeRelease), "stuck"),
+    ]
 }

@@ -18,6 +18,7 @@
 use super::{Acquired, Holder, RawLock};
 use crate::layout::LockWords;
 use crate::sys::atomic::AtomicU32;
+use crate::sys::planted::{Bug, planted};
 use crate::sys::{clock, futex};
 use std::sync::atomic::Ordering::*;
 
@@ -110,7 +111,7 @@ impl FutexLock {
             // The bound on one sleep is for `give_up` alone; an unlock and a takeover both wake.
             let look_again = clock::Deadline(clock::now() + 100_000_000);
             futex::wait(&self.word, word | WAITERS, Some(look_again));
-            slept = WAITERS;
+            slept = if planted(Bug::DropsWaiters) { 0 } else { WAITERS };
             if self.word.load(Relaxed) != 0 && give_up() {
                 // We may have been woken in place of another who sleeps, and who took the lock meanwhile does not know of that one.
                 futex::wake(&self.word, 1);
@@ -129,10 +130,11 @@ impl FutexLock {
     /// # Safety
     /// `dead` names a participant whose process has ended and been waited for, and no process runs under that number and epoch.
     pub unsafe fn take_over(&self, dead: Holder, me: Holder) -> bool {
+        let kept = if planted(Bug::TakeoverDropsWaiters) { 0 } else { WAITERS };
         let mut word = self.word.load(Relaxed);
         while word & !WAITERS == dead.word() {
             // A1: the dead one's writes are seen because its end was: the kernel orders them before our wait returned.
-            match self.word.compare_exchange(word, me.word() | word & WAITERS, Acquire, Relaxed) {
+            match self.word.compare_exchange(word, me.word() | word & kept, Acquire, Relaxed) {
                 Ok(_) => {
                     self.count();
                     return true;

@@ -634,7 +634,8 @@ impl Engine {
         // Who has nothing to do looks for itself: a word may name one that does not run that slot, and nobody else can tell.
         event::notify_all(&self.channel.desc().jobs);
         let workers = self.with_own(|own| own.daemons.pids().len()).unwrap_or(0);
-        let scan = waits && busy.len() < workers;
+        // All outcomes have been taken: who still waits for room for another one waits for blocks that belong to nobody.
+        let scan = waits && busy.len() < workers || self.room_wanted();
         if scan || !busy.is_empty() {
             self.shared.command(Command::Patrol { channel: self.channel.clone(), scan });
         }
@@ -734,8 +735,9 @@ impl Engine {
         Ok(())
     }
 
-    /// Takes outcomes of bundles that are not finished; whether there were any. Those that run come first; if they have none, those that
-    /// wait for their next worker, because one has died or may not run more.
+    /// Takes outcomes of bundles that are not finished; whether there were any. Those that workers say they run come first; if they have none,
+    /// all that we have given them: some wait for their next worker, because one has died or may not run more, and a worker that does not say
+    /// what it runs may wait for room for a result, which nobody else makes.
     fn take_parts(&self, state: &mut State) -> bool {
         let before = state.unfinished;
         let running: Vec<u32> = self.channel.running_bundles().collect();
@@ -743,7 +745,10 @@ impl Engine {
         if state.unfinished == before {
             let several = |(slot, entry): (u32, &Entry)| (entry.items > 1).then_some(slot);
             let others: Vec<u32> = (0..).zip(&state.entries).filter_map(several).collect();
-            others.into_iter().for_each(|slot| self.take_part(state, slot, SlotState::Ready));
+            for slot in others {
+                self.take_part(state, slot, SlotState::Running);
+                self.take_part(state, slot, SlotState::Ready);
+            }
         }
         state.unfinished != before
     }

@@ -11,6 +11,7 @@ use crate::ring::slots::all_of;
 use crate::ring::{Channel, Entry, Filling, Kind, NoRoom, Payload, Popped, Stop, event};
 use crate::sys::clock::{self, Deadline};
 use crate::sys::futex::Wait;
+use crate::sys::planted::{Bug, planted};
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, Ordering::*};
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -168,6 +169,10 @@ impl Core {
         let mut length = 0;
         let put = C::encode(&item, |bytes| {
             length = bytes.len();
+            if planted(Bug::CommitBeforePayload) {
+                let slot = self.slot(patience, false)?;
+                return self.publish(&[slot]).map_err(NoSlot::Stopped).and_then(|()| self.fill(slot, bytes, patience));
+            }
             let filling = self.filled(bytes, 1, patience)?;
             self.publish(&[filling]).map_err(NoSlot::Stopped)
         });

@@ -11,6 +11,7 @@ use crate::layout::{self, SlotHead, SlotWord, State, presence};
 use crate::lock::{FutexLock, RawLock};
 use crate::sys::atomic::AtomicU64;
 use crate::sys::pidfd::Exit;
+use crate::sys::planted::{Bug, planted};
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::*;
@@ -461,7 +462,12 @@ impl Channel {
                     _ => d_workers(&self.region),
                 };
                 let takers = if workers == 1 { 1 } else { 2 * workers };
-                ring.pop((depth / takers).clamp(1, most), |entry| into.push_back(entry))
+                ring.pop((depth / takers).clamp(1, most), |entry| {
+                    if planted(Bug::ChargesPopped) {
+                        self.head(entry.slot).word.fetch_update(Relaxed, Relaxed, |word| Some(SlotWord(word).charged().0)).ok();
+                    }
+                    into.push_back(entry);
+                })
             });
             match popped {
                 Ok(0) => Ok(Popped::Empty(event::look(&d.jobs))),
@@ -664,15 +670,22 @@ impl Channel {
             let _section = Section::enter(&self.region, self.result_lock())?;
             let ring = self.result_ring();
             let mut result = Ok(());
+            let early = if planted(Bug::PoolCountFallsFirst) { finished.len() as u64 } else { 0 };
+            if early > 0 {
+                d.pending.fetch_sub(early, Release);
+            }
             for &(slot, word) in finished {
                 let done = word.to(State::Done, 0);
+                if planted(Bug::DeliveryWithoutCas) {
+                    self.head(slot).word.store(word.0, Relaxed);
+                }
                 // R4: outcome before DONE ↔ A4 in `collect`. A ↔ FINISHED's release, for one who helps.
                 if self.head(slot).word.compare_exchange(word.0, done.0, AcqRel, Relaxed).is_ok() {
                     wins += 1;
                     result = result.and(ring.push([Entry { slot, generation: word.generation() }].into_iter()));
                 }
             }
-            d.pending.fetch_sub(wins, Release); // R3: DONE before the count falls ↔ A3 in `pending`
+            d.pending.fetch_sub(wins - early, Release); // R3: DONE before the count falls ↔ A3 in `pending`
             result
         };
         if pushed.is_err() {
@@ -710,6 +723,9 @@ impl Channel {
 
     /// The same of these slots only.
     pub fn help_with(&self, slots: impl Iterator<Item = u32>) -> bool {
+        if planted(Bug::NoHelp) {
+            return false;
+        }
         let finished = |slot| {
             // SeqCst ↔ the CAS to FINISHED in `finish`: the other half of rule 13.
             let word = SlotWord(self.head(slot).word.load(SeqCst));
@@ -755,6 +771,10 @@ impl Ended {
     /// With the job lock held.
     #[inline]
     fn free(&mut self, channel: &Channel, slots: &[(u32, SlotWord)]) {
+        let early = if planted(Bug::CountFallsFirst) { slots.iter().map(|s| u64::from(channel.items(s.0))).sum() } else { 0 };
+        if early > 0 {
+            channel.count(|pending| pending.wrapping_sub(early));
+        }
         for &(slot, word) in slots {
             let count = u64::from(channel.items(slot));
             // R2: the copy out came before FREE ↔ A2 in `take`. A ↔ FINISHED's release, for one who helps.
@@ -765,7 +785,7 @@ impl Ended {
             }
         }
         if self.items > 0 {
-            self.last = channel.count(|pending| pending.wrapping_sub(self.items)) == 0;
+            self.last = channel.count(|pending| pending.wrapping_sub(self.items - early)) == 0;
         }
     }
 

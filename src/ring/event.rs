@@ -17,6 +17,7 @@ use super::region::{Condition, Region, WaitPolicy};
 use crate::layout::EventWords;
 use crate::sys::clock::{self, Deadline};
 use crate::sys::futex::{self, Wait};
+use crate::sys::planted::{Bug, planted};
 use std::sync::atomic::Ordering::*;
 use std::time::Duration;
 
@@ -61,10 +62,12 @@ pub fn look(event: &EventWords) -> Seen {
 /// Says that something happened, of which up to `count` sleepers can make use.
 #[inline]
 pub fn notify(event: &EventWords, count: u32) {
-    event.sequence.fetch_add(1, SeqCst); // W1 ↔ S1
+    if !planted(Bug::SequenceStays) {
+        event.sequence.fetch_add(1, SeqCst); // W1 ↔ S1
+    }
     let sleepers = event.sleepers.load(SeqCst); // W2 ↔ S1
     if sleepers != 0 {
-        wake(event, count.min(sleepers));
+        wake(event, if planted(Bug::WakesOne) { 1 } else { count.min(sleepers) });
     }
 }
 

@@ -12,6 +12,7 @@ use super::region::{Condition, Region};
 use super::slots::{JOBS, RESULTS};
 use crate::layout::{EventWords, Progress, SlotWord, State};
 use crate::lock::{FutexLock, Holder, RawLock};
+use crate::sys::planted::{Bug, planted};
 use std::cmp::Ordering;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
@@ -157,7 +158,9 @@ pub fn recover(
         region.condemn(Condition::Corrupt);
     }
     // After the release (rule 21): every sequence moves, every sleeper wakes, whether or not the dead one held anything.
-    wake_queues(region, channels);
+    if !planted(Bug::NoWakeAll) {
+        wake_queues(region, channels);
+    }
     // The objects after that, with a list of dead of their own: who is in `dead` counts as repaired in the channels too.
     super::objects::repair(region, dead, watch, &mut report);
     result.map(|()| report)
@@ -244,6 +247,10 @@ fn repair(
     put_back: &mut Vec<(u32, u32)>,
     report: &mut Report,
 ) -> Result<(), Stop> {
+    let names_dead = |slot| dead.iter().any(|d| channel.word(slot).owner() == d.who.id());
+    if planted(Bug::NoScan) && report.taken_over == 0 && !(0..channel.capacity()).any(names_dead) {
+        return Ok(());
+    }
     let d = channel.desc();
     let mut pending = 0u64;
     for slot in 0..channel.capacity() {
@@ -263,7 +270,9 @@ fn repair(
         }
         if let Some(death) = dead.iter().find(|d| owned && d.who.id() == word.owner()) {
             word = match (state, channel.kind()) {
+                _ if planted(Bug::KeepsDeadOwner) => word,
                 (State::Owned, _) => word.freed(),
+                (State::Finished, _) if planted(Bug::RunsFinishedAgain) => word.to(State::Ready, 0),
                 (State::Finished, Kind::Pool) => {
                     report.delivered += 1;
                     word.to(State::Done, 0)
@@ -286,6 +295,9 @@ fn repair(
                 },
             };
             head.word.store(word.0, Release); // as whoever would have written it
+        }
+        if planted(Bug::FreesDone) && word.is(State::Done) {
+            head.word.store(word.freed().0, Release);
         }
         if word.is(State::Ready) || word.is(State::Running) || word.is(State::Finished) {
             pending += if channel.kind() == Kind::Pool { 1 } else { u64::from(channel.items(slot)) };
@@ -366,7 +378,7 @@ fn count_array(channel: &Channel, slot: u32, progress: Progress) -> Progress {
     let head = channel.result_head(slot);
     let (ran, width) = (u32::from(head.ran.load(Acquire)), u32::from(head.width.load(Relaxed))); // A ↔ R in `step_value`
     let hand = progress.hand();
-    if hand < 2 {
+    if hand < 2 || planted(Bug::NoCountArray) {
         return progress;
     }
     let values = ran.min(hand);
@@ -401,7 +413,7 @@ fn sweep(arena: &Arena, which: usize, channels: &[Arc<Channel>], put_back: &[(u3
             },
             _ => !word.is(State::Free),
         };
-        in_use && tag.is_of(word.generation())
+        planted(Bug::KeepsDeadBlocks) || in_use && tag.is_of(word.generation())
     });
 }
 
@@ -415,6 +427,9 @@ fn forget(region: &Region, channels: &[Arc<Channel>], who: Holder) {
     let take_back = |event: &EventWords| {
         if event as *const EventWords as u64 - region.base() as u64 == slept_on {
             event.sleepers.fetch_sub(1, SeqCst);
+        }
+        if planted(Bug::ResetsSleepers) {
+            event.sleepers.store(0, SeqCst);
         }
     };
     for channel in channels {

@@ -5,6 +5,7 @@ use super::channel::{Channel, Section};
 use super::event;
 use crate::layout::{ResultHead, SlotHead, SlotWord, State};
 use crate::sys::atomic::{plain_read, plain_write};
+use crate::sys::planted::{Bug, planted};
 use std::sync::atomic::Ordering::*;
 
 /// Arena of jobs' payloads.
@@ -275,7 +276,7 @@ impl Channel {
         }
         let word = &self.head(entry.slot).word;
         let ready = SlotWord(word.load(Relaxed));
-        if !ready.is(State::Ready) || ready.generation() != entry.generation {
+        if !ready.is(State::Ready) || ready.generation() != entry.generation && !planted(Bug::NoGeneration) {
             return None;
         }
         let running = ready.to(State::Running, self.region.me().id());

@@ -4,6 +4,7 @@
 //! middle of a run. What the bytes mean is the business of the layers above.
 
 use super::advice::advice;
+use super::guarded::Guarded;
 use super::memory::{self, Room};
 use std::ffi::CStr;
 use std::fs::{File, OpenOptions, Permissions};
@@ -11,6 +12,7 @@ use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::Path;
+use std::sync::Arc;
 
 /// The least size of a region, in bytes: one page of every machine.
 pub const SMALLEST: usize = 4096;
@@ -94,13 +96,14 @@ fn system(action: &'static str, place: &str) -> impl FnOnce(io::Error) -> MapErr
 /// A region of memory shared with other processes, readable and writable, unmapped when dropped.
 pub struct Mapping {
     memory: Memory,
-    /// `None` once it has been closed.
+    /// `None` once it has been closed, and where there has never been one.
     fd: Option<OwnedFd>,
     place: String,
 }
 
 enum Memory {
     Raw(memmap2::MmapRaw),
+    Guarded(Arc<Guarded>),
     #[cfg(feature = "named")]
     Named(super::named::Named),
 }
@@ -138,6 +141,27 @@ impl Mapping {
             return Err(MapError::NotOurs { place, why: "it is not sealed against truncation".into() });
         }
         map(file.into(), size, &place)
+    }
+
+    /// A region of this process alone, of `size` bytes, all zero, for participants that are parts of one program: [`again`](Self::again) gives
+    /// each its own mapping of it, without a system call. Whoever reads or writes outside of it, as far as an offset of 32 bits
+    /// reaches, is ended by a signal; so tests see what would otherwise hit what happens to lie beside it.
+    pub fn guarded(size: usize) -> Result<Mapping, MapError> {
+        const PLACE: &str = "a region of one process";
+        check_room(size, true)?;
+        let memory = Guarded::new(size).map_err(system("reserve memory for", PLACE))?;
+        Ok(Mapping { memory: Memory::Guarded(Arc::new(memory)), fd: None, place: PLACE.into() })
+    }
+
+    /// The same memory once more, for another participant in this process.
+    ///
+    /// # Panics
+    /// After [`close_descriptor`](Self::close_descriptor).
+    pub fn again(&self) -> Result<Mapping, MapError> {
+        if let Memory::Guarded(memory) = &self.memory {
+            return Ok(Mapping { memory: Memory::Guarded(memory.clone()), fd: None, place: self.place.clone() });
+        }
+        Self::from_fd(self.fd().try_clone_to_owned().map_err(system("duplicate", &self.place))?)
     }
 
     /// A region in a new file with mode 0600. The file stays when the mapping is dropped.
@@ -212,6 +236,7 @@ impl Mapping {
     pub fn base(&self) -> *mut u8 {
         match &self.memory {
             Memory::Raw(raw) => raw.as_mut_ptr(),
+            Memory::Guarded(guarded) => guarded.base(),
             #[cfg(feature = "named")]
             Memory::Named(named) => named.base(),
         }
@@ -221,6 +246,7 @@ impl Mapping {
     pub fn size(&self) -> usize {
         match &self.memory {
             Memory::Raw(raw) => raw.len(),
+            Memory::Guarded(guarded) => guarded.size(),
             #[cfg(feature = "named")]
             Memory::Named(named) => named.size(),
         }
@@ -239,9 +265,9 @@ impl Mapping {
     /// The descriptor for a worker to inherit and to give to [`Mapping::from_fd`].
     ///
     /// # Panics
-    /// After [`close_descriptor`](Self::close_descriptor).
+    /// After [`close_descriptor`](Self::close_descriptor), and for a [`guarded`](Self::guarded) region, which nobody inherits.
     pub fn fd(&self) -> BorrowedFd<'_> {
-        self.fd.as_ref().expect("closed only where nobody inherits it").as_fd()
+        self.fd.as_ref().expect("there is one wherever somebody inherits it").as_fd()
     }
 }
 

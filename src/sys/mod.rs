@@ -8,6 +8,7 @@ pub mod atomic;
 pub mod clock;
 pub mod fork;
 pub mod futex;
+mod guarded;
 pub mod harden;
 pub mod limits;
 pub mod mapping;
@@ -15,6 +16,7 @@ pub mod memory;
 #[cfg(feature = "named")]
 mod named;
 pub mod pidfd;
+pub mod planted;
 pub mod poll;
 pub mod spawn;
 pub mod terminal;

@@ -1,14 +1,12 @@
 //! Regions in which one field, or a handful of bytes, is anything at all: each is refused or used, and neither crashes nor hangs.
 
 use super::field;
-use super::left::{SIZE, left};
-use super::uses::use_region;
+use super::left::{SIZE, left, write};
+use super::uses::{attach, use_region};
 use gristmill::layout::{self, Described, Header, State};
 use gristmill::lock::Holder;
 use gristmill::ring::{Channel, Condition, Region};
 use gristmill::sys::mapping::Mapping;
-use std::fs;
-use std::os::unix::fs::FileExt;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -65,19 +63,23 @@ type Change = (usize, Vec<u8>);
 
 /// Uses the region once for each change of it; how many were attached and refused. A change that hangs ends the test.
 fn sweep(what: &str, changes: impl FnOnce(&[u8]) -> Vec<(String, Vec<Change>)>) -> (usize, usize) {
-    let (path, good) = left(what);
+    let (_path, good) = left(what);
     let changes = changes(&good);
     let (report, reports) = std::sync::mpsc::channel();
     let worker = std::thread::spawn(move || {
         let (mut attached, mut refused) = (0, 0);
-        // Written over in place: thousands of files, one after the other, need room that a full disk does not have.
-        let file = fs::OpenOptions::new().write(true).open(&path.0).unwrap();
+        let memory = Mapping::guarded(SIZE).unwrap();
         for (name, changes) in changes {
             report.send(name).unwrap();
-            let mut bytes = good.clone();
-            changes.into_iter().for_each(|(at, to)| bytes[at..at + to.len()].copy_from_slice(&to));
-            file.write_all_at(&bytes, 0).unwrap();
-            if use_region(Mapping::open_file(&path.0).unwrap()) { attached += 1 } else { refused += 1 }
+            write(&memory, 0, &good);
+            changes.into_iter().for_each(|(at, to)| write(&memory, at, &to));
+            match attach(memory.again().unwrap()) {
+                Some((region, channels)) => {
+                    use_region(&region, &channels);
+                    attached += 1;
+                }
+                None => refused += 1,
+            }
         }
         (attached, refused)
     });
@@ -159,7 +161,8 @@ fn no_bytes_in_the_slots_of_a_pool_crash_or_hang_who_uses_them() {
 #[test]
 fn what_is_done_with_a_ruined_region_works_in_a_whole_one() {
     let (path, _) = left("whole-use");
-    assert!(use_region(Mapping::open_file(&path.0).unwrap()));
+    let (region, channels) = attach(Mapping::open_file(&path.0).unwrap()).unwrap();
+    use_region(&region, &channels);
     let region = Arc::new(Region::attach(Mapping::open_file(&path.0).unwrap(), Holder::new(1, 1)).unwrap());
     assert_eq!(region.condition(), Condition::Open);
     let pool = Channel::open(&region, 2).unwrap();

@@ -226,18 +226,21 @@ fn use_channel(channel: &Channel) {
     let _ = (channel.pending(), channel.waiting(), channel.somebody_waits());
 }
 
-/// All that can be done with a region by who has attached it.
-pub fn use_region(mapping: Mapping) -> bool {
-    let Ok(region) = Region::attach(mapping, Holder::new(3, 1)) else { return false };
+/// A region and its channels, as far as they can be attached.
+pub fn attach(mapping: Mapping) -> Option<(Arc<Region>, Vec<Arc<Channel>>)> {
+    let region = Arc::new(Region::attach(mapping, Holder::new(3, 1)).ok()?);
     region.enter(std::process::id(), 1);
-    let region = Arc::new(region);
     let open = (0..region.channel_limit().min(4)).filter_map(|k| Channel::open(&region, k));
-    let channels: Vec<Arc<Channel>> = open.map(Arc::new).collect();
+    let channels = open.map(Arc::new).collect();
+    Some((region, channels))
+}
+
+/// All that can be done with a region by who has attached it.
+pub fn use_region(region: &Region, channels: &[Arc<Channel>]) {
     channels.iter().for_each(|c| use_channel(c));
-    let _ = recovery::recover(&region, &channels, &mut vec![], &mut Calm(&[]));
+    let _ = recovery::recover(region, channels, &mut vec![], &mut Calm(&[]));
     let dead = Dead { who: Holder::new(2, 1), status: 0x1_0009 };
-    let _ = recovery::recover(&region, &channels, &mut vec![dead], &mut Calm(&[]));
+    let _ = recovery::recover(region, channels, &mut vec![dead], &mut Calm(&[]));
     channels.iter().for_each(|c| use_channel(c));
     region.leave(Leaving::Returned);
-    true
 }

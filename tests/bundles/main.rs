@@ -30,15 +30,14 @@ struct Scene {
 
 impl Scene {
     fn new() -> Scene {
-        let mapping = Mapping::anonymous(MIN_REGION).unwrap();
-        let again = || Mapping::from_fd(mapping.fd().try_clone_to_owned().unwrap()).unwrap();
+        let mapping = Mapping::guarded(MIN_REGION).unwrap();
         let plan = Plan { arena: ARENA, participants: 4, channels: 1, wait: WaitPolicy::Adaptive };
-        let region = Arc::new(Region::create(again(), plan).unwrap());
+        let region = Arc::new(Region::create(mapping.again().unwrap(), plan).unwrap());
         let plan =
             ChannelPlan { kind: Kind::Pool, slots: 4, payload: 64, result: 64, attempts: 2, type_hash: 0, counters_from: 0 };
         let parent = Channel::create(&region, 0, &plan).unwrap();
         let worker = |id| {
-            let region = Arc::new(Region::attach(again(), Holder::new(id, 1)).unwrap());
+            let region = Arc::new(Region::attach(mapping.again().unwrap(), Holder::new(id, 1)).unwrap());
             region.enter(std::process::id(), 1);
             Channel::open(&region, 0).unwrap()
         };
@@ -173,6 +172,25 @@ fn run_all(bundle: &mut Bundle<'_>) -> Vec<u8> {
         ran.extend(job);
     }
     ran
+}
+
+/// The story: a worker has taken an entry and not begun, so that another one is offered the same slot, and runs its bundle. Its outcomes have been taken and
+/// the slot has another bundle by the time that the first one comes to its entry.
+#[test]
+fn an_old_entry_does_not_start_the_next_bundle_of_its_slot() {
+    let scene = Scene::new();
+    let [first, second] = &scene.workers;
+    scene.publish(1);
+    let mut old = VecDeque::new();
+    first.pop(1, &mut old, &[]).unwrap();
+    scene.dies(2, || ());
+    let (_, left) = with(second, start(second), 9, run_all);
+    let Left::Finished(word) = left else { panic!("{left:?}") };
+    second.deliver_done(&[(0, word)]).unwrap();
+    scene.parent.free_slot(0, scene.parent.word(0));
+    scene.publish(1);
+    assert_eq!(first.start(old[0]), None);
+    start(first);
 }
 
 fn died(workers: u32) -> (OutcomeKind, Vec<u8>) {

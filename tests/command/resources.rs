@@ -87,11 +87,12 @@ fn an_idle_run_takes_no_cpu_time_and_its_workers_little_memory() {
     for &pid in &all {
         let parts = ["RssAnon", "RssFile", "RssShmem"].map(|part| status(pid, part));
         eprintln!("an idle worker: {parts:?} KiB");
-        // The code itself is most of it: in a debug build much more.
+        // What is resident of the region is the region's memory, whoever has looked at it: on a busy machine, where a job takes a second, workers
+        // look at all slots. The code itself is most of the rest: in a debug build much more.
         if !cfg!(debug_assertions) {
-            assert!(parts.iter().sum::<u64>() < 4 << 10, "{parts:?} KiB");
+            assert!(parts[0] + parts[1] < 4 << 10, "{parts:?} KiB");
         }
-        assert!(parts[0] + parts[2] < 1 << 10, "{parts:?} KiB");
+        assert!(parts[0] < 1 << 10, "{parts:?} KiB");
     }
     all.push(run.pid());
     std::thread::sleep(Duration::from_millis(200));

@@ -1,12 +1,16 @@
 //! Many of everything: workers, producers, queues, Mills.
 
 use crate::harness::{list, wait_for};
+use crate::view::View;
 use crate::workers::{check_results, square, swallow};
+use gristmill::sync::Barrier;
 use gristmill::{JoinableQueue, Mill, PutError, Queue, Task, WaitPolicy, tasks};
+use std::sync::atomic::Ordering::SeqCst;
 
 list! {
     sixty_four_workers_on_two_cores
     so_with_sleeping_at_once
+    as_many_wake_as_there_are_jobs
     jobs_that_put_jobs
     jobs_that_put_more_jobs_than_fit_are_told
     workers_in_a_chain
@@ -17,7 +21,7 @@ list! {
 }
 
 pub fn tasks() -> Vec<Task> {
-    tasks![tree, greedy, pass_on, add_one, fill]
+    tasks![meet, tree, greedy, pass_on, add_one, fill]
 }
 
 fn sixty_four(policy: WaitPolicy) {
@@ -41,6 +45,28 @@ fn sixty_four_workers_on_two_cores() {
 
 fn so_with_sleeping_at_once() {
     sixty_four(WaitPolicy::Block);
+}
+
+/// No job ends before all have begun.
+fn meet(jobs: &JoinableQueue<u64>, all: &Barrier) {
+    while let Ok(job) = jobs.get() {
+        all.wait().unwrap();
+        job.task_done();
+    }
+}
+
+fn as_many_wake_as_there_are_jobs() {
+    const WORKERS: u32 = 4;
+    let mill = Mill::builder().wait_policy(WaitPolicy::Block).build().unwrap();
+    let jobs = mill.joinable_queue::<u64>(64).unwrap();
+    let all = Barrier::new(&mill, WORKERS).unwrap();
+    mill.spawn_daemons(WORKERS as usize, meet, (&jobs, &all)).unwrap();
+    let view = View::new();
+    for _ in 0..20 {
+        wait_for(|| view.channel(0).desc().jobs.sleepers.load(SeqCst) == WORKERS);
+        jobs.put_many(0..WORKERS.into()).unwrap();
+        jobs.join().unwrap();
+    }
 }
 
 /// A job of depth d puts two of depth d - 1 before it is done.

@@ -4,7 +4,7 @@
 //!
 //! What a value *is* cannot be told any more: the rogue can write another's result. That it is there, and once, can.
 
-use super::scribble::{KINDS, scribble};
+use super::scribble::{KINDS, fill, hide, scribble};
 use crate::numbers::Numbers;
 use gristmill::{GetError, JoinableQueue, Mill, ProcessPool, Queue};
 use serde::{Deserialize, Serialize};
@@ -15,6 +15,8 @@ use std::time::Duration;
 
 pub const TESTS: super::Tests = &[
     ("a_pool_whose_region_is_written_over_answers_every_job", pools),
+    ("a_worker_that_says_it_runs_nothing_gets_room_for_its_results", hidden),
+    ("room_for_results_that_nobody_has_comes_back", filled),
     ("queues_whose_region_is_written_over_end_with_an_error_or_go_on", queues),
 ];
 
@@ -32,6 +34,10 @@ pub enum Act {
     Sleep(u8),
     /// Write over the region; then end in one of several ways.
     Scribble(u64),
+    /// Write over what the workers say of themselves.
+    Hide,
+    /// Write over what is known of the room for results.
+    Fill,
 }
 
 pub fn act(act: Act) -> Vec<u8> {
@@ -44,6 +50,14 @@ pub fn act(act: Act) -> Vec<u8> {
         }
         Act::Scribble(seed) => {
             rogue(seed);
+            vec![]
+        }
+        Act::Hide => {
+            hide();
+            vec![]
+        }
+        Act::Fill => {
+            fill();
             vec![]
         }
     }
@@ -218,6 +232,23 @@ fn mapped(pool: &ProcessPool<u64, u64>, numbers: &mut Numbers) -> bool {
     let ended = pool.check().is_err();
     assert!(got == count || ended && errors > 0, "{got} of {count}, {errors} errors");
     !ended
+}
+
+fn hidden() {
+    run("a_worker_that_says_it_runs_nothing_gets_room_for_its_results", 1, |_| large(Act::Hide));
+}
+
+fn filled() {
+    run("room_for_results_that_nobody_has_comes_back", 1, |_| large(Act::Fill));
+}
+
+/// One bundle, whose first job is that one, and whose results have room in the region only if they are taken meanwhile.
+fn large(first: Act) -> &'static str {
+    let pool = ProcessPool::builder().workers(1).region_size(2 << 20).arena_size(256 << 10).build(act).unwrap();
+    let acts = std::iter::once(first).chain([Act::Bytes(20_000); 60]);
+    let lengths: Vec<_> = pool.map(acts).unwrap().chunk_size(61).map(|bytes| bytes.unwrap().len()).collect();
+    assert!(lengths[0] == 0 && lengths[1..] == [20_000; 60], "{lengths:?}");
+    "went on"
 }
 
 fn queues() {

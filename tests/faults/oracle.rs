@@ -178,7 +178,7 @@ pub enum Outcome {
     NotBegun,
 }
 
-/// What is to be said of a case. All counts but the first two are zero if nothing was lost.
+/// What is to be said of a case. Nothing was lost if `lost`, `doubled` and `wrong` are zero.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Verdict {
     pub jobs: u64,
@@ -186,6 +186,8 @@ pub struct Verdict {
     pub failed: u64,
     /// Accepted, and without an outcome; or with a value that nobody made to the end.
     pub lost: u64,
+    /// How many runs there were beyond the first one of each job. A death costs one at most.
+    pub again: u64,
     /// Two outcomes, or run by two live workers, or run again though its worker lived, or more often than it may.
     pub doubled: u64,
     /// A value that is not the job's, or a run of a job that was said not to have begun.
@@ -210,6 +212,7 @@ impl std::ops::AddAssign for Verdict {
         self.jobs += other.jobs;
         self.failed += other.failed;
         self.lost += other.lost;
+        self.again += other.again;
         self.doubled += other.doubled;
         self.wrong += other.wrong;
         self.first = self.first.or(other.first);
@@ -277,6 +280,7 @@ impl Oracle {
             let wrong = *outcome == Some(Outcome::Wrong) || *outcome == Some(Outcome::NotBegun) && begun > 0;
             verdict.failed += u64::from(matches!(outcome, Some(Outcome::Failed | Outcome::NotBegun)));
             verdict.lost += u64::from(lost);
+            verdict.again += u64::from(begun.saturating_sub(1));
             verdict.doubled += u64::from(doubled);
             verdict.wrong += u64::from(wrong);
             if verdict.first.is_none() && (lost || doubled || wrong) {
@@ -332,7 +336,8 @@ fn the_oracle_sees_what_is_forbidden() {
         assert_eq!(go(&[(a, 1)]), [false]);
         assert_eq!(go(&[(a, 0)]), [true]);
         oracle.outcome(a, Outcome::Value);
-        assert_eq!(oracle.verdict(most).doubled, doubled);
+        let verdict = oracle.verdict(most);
+        assert_eq!((verdict.doubled, verdict.again), (doubled, 1));
     }
     // Two live workers at once; and one after another. The first one's end and the second one's begin may both be told.
     for together in [true, false] {
@@ -354,7 +359,7 @@ fn the_oracle_sees_what_is_forbidden() {
     oracle.outcome(jobs[2], Outcome::Value);
     oracle.outcome(jobs[2], Outcome::Value);
     oracle.outcome(jobs[3], Outcome::Wrong);
-    let expected = Verdict { jobs: 4, failed: 0, lost: 2, doubled: 1, wrong: 1, first: Some(0) };
+    let expected = Verdict { jobs: 4, lost: 2, doubled: 1, wrong: 1, first: Some(0), ..Verdict::default() };
     assert_eq!(oracle.verdict(1), expected);
     assert!(!expected.is_clean());
 }

@@ -155,6 +155,21 @@ fn some_slot(map: &Map, numbers: &mut Numbers, place: &Place) -> usize {
     }
 }
 
+/// No participant says any more what it runs.
+pub fn hide() {
+    let map = Map::find().expect("a region");
+    let at = map.field(0, &Header::DESCRIBED, "participants_offset");
+    (1..5).for_each(|k| map.set(at + k * size_of::<Participant>(), &Participant::DESCRIBED, "runs_channel", 0));
+}
+
+/// All room for results is taken, by nobody.
+pub fn fill() {
+    let map = Map::find().expect("a region");
+    let arena = map.field(0, &Header::DESCRIBED, "arenas_offset") + size_of::<Arena>();
+    let of = |name| map.field(arena, &Arena::DESCRIBED, name);
+    map.write(of("bits_offset"), &vec![0xFF; of("units") / 8]);
+}
+
 fn write_over(map: &Map, numbers: &mut Numbers, place: &Place, kind: usize) {
     let [heap, used] = ["heap_offset", "heap_used"].map(|name| map.field(0, &Header::DESCRIBED, name));
     let used = heap.saturating_add(used).clamp(4096, map.size) as u64;

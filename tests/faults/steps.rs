@@ -93,6 +93,12 @@ fn jobs_of_a_full_pool_where_counters_wrap_around() {
     every_step("jobs_of_a_full_pool_where_counters_wrap_around", || pool::Jobs::new(how), true);
 }
 
+/// The worker finds that somebody else has delivered for it, and that the slots have other jobs by now.
+fn jobs_of_a_pool_that_the_parent_delivers_for_a_stopped_worker() {
+    let how = pool::How { work: Work::Slots, helped: true, ..pool::USUAL };
+    every_step("jobs_of_a_pool_that_the_parent_delivers_for_a_stopped_worker", || pool::Jobs::new(how), false);
+}
+
 fn numbers_of_a_pool() {
     let how = pool::How { work: Work::Numbers, ..pool::USUAL };
     every_step("numbers_of_a_pool", || pool::Jobs::new(how), false);
@@ -132,6 +138,10 @@ pub const TESTS: crate::Tests = &[
     ("a_bundle_of_a_pool_with_a_result_in_the_arena", a_bundle_of_a_pool_with_a_result_in_the_arena),
     ("a_bundle_of_a_pool_without_a_second_attempt", a_bundle_of_a_pool_without_a_second_attempt),
     ("jobs_of_a_full_pool_where_counters_wrap_around", jobs_of_a_full_pool_where_counters_wrap_around),
+    (
+        "jobs_of_a_pool_that_the_parent_delivers_for_a_stopped_worker",
+        jobs_of_a_pool_that_the_parent_delivers_for_a_stopped_worker,
+    ),
     ("numbers_of_a_pool", numbers_of_a_pool),
     ("numbers_of_a_pool_without_a_second_attempt", numbers_of_a_pool_without_a_second_attempt),
     ("a_producer_for_an_empty_queue", a_producer_for_an_empty_queue),

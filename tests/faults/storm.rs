@@ -58,7 +58,12 @@ fn live(
         });
         let _over = Over(&over);
         while !done.load(Relaxed) {
-            verdict += load.round(oracle, random);
+            let before = load.deaths();
+            let round = load.round(oracle, random);
+            // Of a death only the job in hand is run again. A death is counted before anybody can see what it has cost.
+            let deaths = load.deaths() - before;
+            assert!(round.again <= deaths, "{} jobs were run again after {deaths} deaths", round.again);
+            verdict += round;
             tick(kills.load(Relaxed), &verdict);
         }
         killer.join().unwrap()

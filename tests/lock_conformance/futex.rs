@@ -49,6 +49,28 @@ fn taken_over_from_the_dead_it_keeps_its_waiters_and_they_get_it() {
     assert_eq!(shared.a.owner(), None);
 }
 
+/// Others may sleep beside one that has slept, and it cannot know.
+#[test]
+fn who_has_slept_takes_it_with_the_waiters_bit() {
+    let lock = FutexLock::new();
+    lock.lock(holder(0));
+    let kept = std::thread::scope(|scope| {
+        let waiter = scope.spawn(|| {
+            lock.lock(holder(1));
+            let kept = is_awaited(&lock);
+            // SAFETY: locked above, by this thread.
+            unsafe { lock.unlock(holder(1)) };
+            kept
+        });
+        until(|| is_awaited(&lock));
+        pause(20_000);
+        // SAFETY: locked above, by this thread.
+        unsafe { lock.unlock(holder(0)) };
+        waiter.join().unwrap()
+    });
+    assert!(kept, "the others were forgotten");
+}
+
 #[test]
 fn taking_over_what_nobody_awaits_leaves_no_waiters_bit() {
     let shared = Shared::<FutexLock>::new();

@@ -18,12 +18,12 @@ pub fn run(data: &[u8]) {
 
 /// What is read is inside, goes forward, and would be written as it was read.
 fn records(bytes: &[u8]) {
-    let mut at = 0;
+    let (mut at, mut again) = (0, Vec::with_capacity(bytes.len()));
     while let Some((record, next)) = frame::read(bytes, at) {
         assert!(at < next && next <= bytes.len());
         match record {
             Record::Here(kind, value) => {
-                let mut again = vec![];
+                again.clear();
                 frame::push(&mut again, kind, value);
                 assert_eq!(frame::read(&again, 0), Some((record, again.len())));
                 if let Some(short) = frame::short(bytes, at) {
@@ -45,7 +45,7 @@ fn slot(views: &Views, input: &mut Input<'_>) {
     let (parent, [first, second]) = (&views.parent, &views.workers);
     let items = 1 + u32::from(input.below(8));
     let flags = input.byte();
-    let mut jobs = vec![];
+    let mut jobs = Vec::with_capacity(64);
     if flags & 1 == 0 {
         (0..items).for_each(|n| frame::push(&mut jobs, OutcomeKind::Value, &[n as u8, 0]));
     } else {
@@ -97,24 +97,24 @@ fn slot(views: &Views, input: &mut Input<'_>) {
 /// Writes over what the worker of slot 0 writes: the head of its results, the outcomes, the blocks and what is known of them.
 fn forge(views: &Views, input: &mut Input<'_>) {
     let desc = views.parent.desc();
-    let slot = desc.slots_offset.load(Relaxed);
-    let result = slot + u64::from(desc.result_offset.load(Relaxed));
-    let arenas = views.parent.region().header().arenas_offset.load(Relaxed);
+    let slot = desc.slots_offset.load(Relaxed) as usize;
+    let result = slot + desc.result_offset.load(Relaxed) as usize;
+    let arenas = views.parent.region().header().arenas_offset.load(Relaxed) as usize;
     while !input.over() {
         let what = input.byte();
         let most = 1 + usize::from(what >> 3);
         let (from, bytes) = match what % 8 {
-            0 | 1 => (result, size_of::<ResultHead>() as u64),
-            2..=4 => (result + size_of::<ResultHead>() as u64, 160),
-            5 => (slot, size_of::<SlotHead>() as u64 + 128),
+            0 | 1 => (result, size_of::<ResultHead>()),
+            2..=4 => (result + size_of::<ResultHead>(), 160),
+            5 => (slot, size_of::<SlotHead>() + 128),
             // Behind the descriptors: both arenas, each with a page of bits and blocks before its units.
-            6 => (arenas + 256, 4 * ARENA as u64),
+            6 => (arenas + 256, 4 * ARENA),
             _ => (slot + 8, 40),
         };
-        let at = u64::from(input.byte()) | if what % 8 == 6 { u64::from(input.byte()) << 8 } else { 0 };
+        let at = input.number(if what % 8 == 6 { 2 } else { 1 }) as usize;
         let new = input.bytes(most);
         let at = from + at % bytes;
-        let room = (from + bytes - at) as usize;
+        let room = from + bytes - at;
         views.scribble(at, &new[..new.len().min(room)]);
     }
 }

@@ -1,5 +1,6 @@
 //! One region and its pool as the parent and two workers see it, in one process; made once a thread, and written anew for each input.
 
+use crate::left::write;
 use crate::uses::Calm;
 use gristmill::layout::MIN_REGION;
 use gristmill::lock::Holder;
@@ -7,8 +8,6 @@ use gristmill::ring::bundle::BeforeWaiting;
 use gristmill::ring::recovery::{self, Dead, Deaths, Report};
 use gristmill::ring::{Channel, ChannelPlan, Kind, Plan, Region, Stop, WaitPolicy};
 use gristmill::sys::mapping::Mapping;
-use std::fs::File;
-use std::os::unix::fs::FileExt;
 use std::sync::Arc;
 
 /// The pool's slots.
@@ -25,16 +24,15 @@ pub struct Views {
     pub workers: [Channel; 2],
     /// For each slot.
     pub deaths: [Deaths; SLOTS as usize],
-    memory: File,
+    memory: Mapping,
     image: Vec<u8>,
 }
 
 impl Views {
     fn new() -> Views {
-        let mapping = Mapping::anonymous(MIN_REGION).unwrap();
-        let again = || Mapping::from_fd(mapping.fd().try_clone_to_owned().unwrap()).unwrap();
+        let memory = Mapping::guarded(MIN_REGION).unwrap();
         let plan = Plan { arena: ARENA, participants: 4, channels: 1, wait: WaitPolicy::Block };
-        let region = Arc::new(Region::create(again(), plan).unwrap());
+        let region = Arc::new(Region::create(memory.again().unwrap(), plan).unwrap());
         let pool = ChannelPlan {
             kind: Kind::Pool,
             slots: SLOTS,
@@ -46,20 +44,20 @@ impl Views {
         };
         let parent = Arc::new(Channel::create(&region, 0, &pool).unwrap());
         let worker = |id| {
-            let region = Arc::new(Region::attach(again(), Holder::new(id, 1)).unwrap());
+            let region = Arc::new(Region::attach(memory.again().unwrap(), Holder::new(id, 1)).unwrap());
             region.enter(std::process::id(), 1);
             Channel::open(&region, 0).unwrap()
         };
         let workers = [worker(2), worker(3)];
-        let memory = File::from(mapping.fd().try_clone_to_owned().unwrap());
         let mut image = vec![0; MIN_REGION];
-        memory.read_exact_at(&mut image, 0).unwrap();
+        // SAFETY: so many bytes are mapped, and no other thread has them.
+        unsafe { std::ptr::copy_nonoverlapping(memory.base(), image.as_mut_ptr(), MIN_REGION) };
         Views { parent, workers, deaths: Default::default(), memory, image }
     }
 
-    /// Writes into the region, as anybody can who has its descriptor.
-    pub fn scribble(&self, at: u64, bytes: &[u8]) {
-        self.memory.write_all_at(bytes, at).unwrap();
+    /// Writes into the region, as anybody can who has it mapped.
+    pub fn scribble(&self, at: usize, bytes: &[u8]) {
+        write(&self.memory, at, bytes);
     }
 
     /// What worker 0 or 1 held is repaired after its death.

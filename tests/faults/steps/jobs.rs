@@ -138,6 +138,7 @@ impl<const N: usize> Scene for Jobs<N> {
     }
 
     fn note(&mut self, id: u16) {
+        assert_eq!(self.look.uncounted(), None);
         let channel = self.look.channel(0);
         if self.look.sleeps_on(id).is_some() && self.got.len() + self.results.qsize() == self.how.jobs {
             // It has done all, and recovery, which would count anew, has not been here.

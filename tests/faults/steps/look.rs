@@ -90,9 +90,36 @@ impl Look {
         (0..channel.capacity()).filter(mine).collect()
     }
 
-    /// Whether the participant owns the lock of a queue.
+    /// Whether the participant owns a lock of a queue or of an arena.
     pub fn owns_a_lock(&self, id: u16) -> bool {
-        self.channels.iter().any(|channel| FutexLock::of(&channel.desc().job_lock).owner() == Some(id))
+        let of_channels = self.channels.iter().flat_map(|channel| {
+            let d = channel.desc();
+            [&d.job_lock, &d.result_lock].map(FutexLock::of)
+        });
+        let mut all = of_channels.chain([0, 1].map(|which| self.region.arena(which).lock()));
+        all.any(|lock| lock.owner() == Some(id))
+    }
+
+    /// Jobs of the first queue that are not over and do not count as pending: whoever joins would be told too early.
+    pub fn uncounted(&self) -> Option<String> {
+        let channel = self.channel(0);
+        let lock = FutexLock::of(&channel.desc().job_lock);
+        let over = |slot: &u32| [State::Free, State::Owned, State::Done].iter().any(|&state| channel.word(*slot).is(state));
+        let items = |slot| if channel.kind() == Kind::Pool { 1 } else { u64::from(channel.items(slot)) };
+        loop {
+            let before = lock.observe();
+            // The count falls after what it counts is over, so it is looked at first.
+            let pending = channel.pending();
+            let there: u64 = (0..channel.capacity()).filter(|slot| !over(slot)).map(items).sum();
+            if pending >= there {
+                return None;
+            }
+            // What the parent is just putting does not count yet.
+            if lock.owner() != Some(1) && lock.observe() == before {
+                return Some(format!("{pending} are pending, and {there} are not over"));
+            }
+            std::thread::yield_now();
+        }
     }
 
     /// Bytes of an arena that are marked as in use.

@@ -7,6 +7,7 @@ use gristmill::sys::mapping::Mapping;
 use gristmill::{JobError, JobHandle, MillStats, ProcessPool, WaitPolicy};
 use std::path::Path;
 use std::sync::atomic::{AtomicU32, Ordering::*};
+use std::time::Duration;
 
 /// So many jobs at most are told apart.
 const JOBS: usize = 64;
@@ -45,19 +46,19 @@ pub fn open_log(path: String) -> Result<Log, String> {
     Mapping::open_file(Path::new(&path)).map(Log).map_err(|e| e.to_string())
 }
 
-/// A job that is no number: its argument says how long its result is.
-pub fn fill(log: &mut Log, (job, length, _weight): Argument) -> String {
-    log.note(job, || text(job, length))
+/// A job that is no number: its argument says which cycle it is of, and how long its result is.
+pub fn fill(log: &mut Log, (cycle, job, length, _weight): Argument) -> String {
+    log.note(job, || text(cycle, job, length))
 }
 
-/// Text and not bytes: those are encoded one by one.
-fn text(job: usize, length: usize) -> String {
-    char::from(b'A' + job as u8).to_string().repeat(length)
+/// Text and not bytes: those are encoded one by one. No two cycles have the same, so that what the last one has left in a slot is no result.
+fn text(cycle: usize, job: usize, length: usize) -> String {
+    char::from(b'A' + ((cycle + job) % 26) as u8).to_string().repeat(length)
 }
 
-/// A job that is one.
+/// A job that is one, from this number on in each cycle.
 pub fn triple(log: &mut Log, job: u64) -> u64 {
-    log.note(job as usize, || 3 * job)
+    log.note((job % NUMBERS) as usize, || 3 * job)
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -76,15 +77,17 @@ pub struct How {
     pub retries: u32,
     pub wait: WaitPolicy,
     pub counters_from: u32,
+    /// Whether the worker is not killed, but stopped, while the parent delivers what is finished.
+    pub helped: bool,
 }
 
-pub const USUAL: How = How { work: Work::Bundle(4), retries: 60_000, wait: WaitPolicy::Block, counters_from: 0 };
+pub const USUAL: How = How { work: Work::Bundle(4), retries: 60_000, wait: WaitPolicy::Block, counters_from: 0, helped: false };
 
 /// Numbers in all, and in a chunk.
 const NUMBERS: u64 = 24;
 const CHUNK: usize = 12;
 
-type Argument = (usize, usize, String);
+type Argument = (usize, usize, usize, String);
 type Outcomes = Vec<Result<(), JobError>>;
 
 /// Of the results: the second one needs a block of the arena.
@@ -104,6 +107,7 @@ pub struct Jobs {
     log: Log,
     _file: Scratch,
     jobs: usize,
+    cycle: usize,
     /// The job that the dead one began last.
     last: Option<u32>,
 }
@@ -123,14 +127,14 @@ impl Jobs {
             Work::Numbers => Pool::Triple(builder.build(triple).unwrap().into(), None),
             _ => Pool::Fill(builder.build(fill).unwrap(), vec![]),
         };
-        Jobs { how, pool, look: Look::new(), log, _file: file, jobs: 0, last: None }
+        Jobs { how, pool, look: Look::new(), log, _file: file, jobs: 0, cycle: 0, last: None }
     }
 
     fn outcomes(&mut self) -> Outcomes {
         match &mut self.pool {
             Pool::Fill(_, handles) => {
                 let jobs = handles.drain(..).enumerate();
-                jobs.map(|(n, job)| outcome(job.result(), text(n, length(n)))).collect()
+                jobs.map(|(n, job)| outcome(job.result(), text(self.cycle, n, length(n)))).collect()
             }
             Pool::Triple(_, reader) => reader.take().expect("work has been given").join().unwrap(),
         }
@@ -159,6 +163,8 @@ impl Scene for Jobs {
     fn wake(&mut self) {
         let page = self.log.page();
         page.begun.iter().chain(&page.ended).chain([&page.last]).for_each(|n| n.store(0, SeqCst));
+        self.cycle += 1;
+        let cycle = self.cycle;
         let channel = self.look.channel(0);
         let nanos = |n| channel.desc().job_nanos.store(n, SeqCst);
         match &mut self.pool {
@@ -166,13 +172,13 @@ impl Scene for Jobs {
                 Work::Bundle(count) => {
                     // A sleeper gets a bundle when it holds a microsecond's work.
                     nanos(1000 / count as u32);
-                    handles.extend((0..count).map(|n| pool.submit((n, length(n), String::new())).unwrap()));
+                    handles.extend((0..count).map(|n| pool.submit((cycle, n, length(n), String::new())).unwrap()));
                     self.jobs = count;
                 }
                 _ => {
                     // Long ones go one by one.
                     nanos(u32::MAX);
-                    let next = |n| pool.try_submit((n, length(n), text(n, 1500))).ok();
+                    let next = |n| pool.try_submit((cycle, n, length(n), text(cycle, n, 1500))).ok();
                     handles.extend((0..).map_while(next));
                     self.jobs = handles.len();
                     assert!((3..JOBS).contains(&self.jobs), "{} jobs fill the pool", self.jobs);
@@ -183,8 +189,9 @@ impl Scene for Jobs {
                 nanos(100);
                 let pool = pool.clone();
                 let read = move || {
-                    let map = pool.map(0..NUMBERS).unwrap().chunk_size(CHUNK);
-                    (0..NUMBERS).zip(map).map(|(n, result)| outcome(result, 3 * n)).collect()
+                    let numbers = (cycle as u64 * NUMBERS..).take(NUMBERS as usize);
+                    let map = pool.map(numbers.clone()).unwrap().chunk_size(CHUNK);
+                    numbers.zip(map).map(|(n, result)| outcome(result, 3 * n)).collect()
                 };
                 *reader = Some(std::thread::spawn(read));
                 self.jobs = NUMBERS as usize;
@@ -194,7 +201,19 @@ impl Scene for Jobs {
         until(|| channel.pending() > 0);
     }
 
+    fn meddle(&self, id: u16) -> bool {
+        if self.how.helped && !self.look.owns_a_lock(id) {
+            // The parent delivers what is finished, takes the outcomes, and then waits for a moment: so it puts what it has kept back into the slots.
+            self.settle();
+            if let Pool::Fill(_, handles) = &self.pool {
+                let _ = handles[handles.len() - 1].result_timeout(Duration::from_micros(100));
+            }
+        }
+        self.how.helped
+    }
+
     fn note(&mut self, _id: u16) {
+        assert_eq!(self.look.uncounted(), None);
         self.last = self.log.page().last.load(SeqCst).checked_sub(1);
     }
 

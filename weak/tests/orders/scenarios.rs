@@ -2,6 +2,7 @@
 //! adds that nobody sleeps for ever and no payload is read while it may be written.
 
 use crate::machine::{Body, Site, run};
+use crate::queues;
 use gristmill::layout::{MIN_REGION, OutcomeKind, SlotWord, State};
 use gristmill::lock::{FutexLock, Holder, RawLock};
 use gristmill::ring::bundle::{BeforeWaiting, Bundle, Left};
@@ -25,7 +26,7 @@ pub type Outcome = (Result<(), String>, BTreeMap<Site, u64>);
 pub type Scenario = fn(u64, Option<Site>) -> Outcome;
 
 /// All of them, by name.
-pub const ALL: [(&str, Scenario); 14] = [
+pub const ALL: [(&str, Scenario); 16] = [
     ("lock", lock),
     ("pool", pool),
     ("pool_with_blocks", pool_with_blocks),
@@ -38,7 +39,9 @@ pub const ALL: [(&str, Scenario); 14] = [
     ("behind_a_long_job", behind_a_long_job),
     ("kept_back", kept_back),
     ("stale_entry", stale_entry),
-    ("queue", queue),
+    ("queue", queues::queue),
+    ("full_behind_a_long_job", queues::full_behind_a_long_job),
+    ("no_room_behind_a_long_job", queues::no_room_behind_a_long_job),
     ("shutdown", shutdown),
 ];
 
@@ -66,14 +69,14 @@ fn lock(seed: u64, weakened: Option<Site>) -> Outcome {
 }
 
 /// One region as the parent and two workers map it.
-struct Views {
-    parent: Rc<Channel>,
-    workers: [Rc<Channel>; 2],
+pub struct Views {
+    pub parent: Rc<Channel>,
+    pub workers: [Rc<Channel>; 2],
     mappings: Vec<(usize, usize)>,
 }
 
 impl Views {
-    fn new(kind: Kind, slots: u32, payload: usize) -> Views {
+    pub fn new(kind: Kind, slots: u32, payload: usize) -> Views {
         let mapping = Mapping::anonymous(MIN_REGION).unwrap();
         let again = || Mapping::from_fd(mapping.fd().try_clone_to_owned().unwrap()).unwrap();
         let plan = Plan { arena: 4096, participants: 4, channels: 1, wait: WaitPolicy::Block };
@@ -92,7 +95,7 @@ impl Views {
         Views { parent: Rc::new(parent), workers: workers.map(Rc::new), mappings }
     }
 
-    fn run(self, seed: u64, weakened: Option<Site>, bodies: Vec<Body>) -> Outcome {
+    pub fn run(self, seed: u64, weakened: Option<Site>, bodies: Vec<Body>) -> Outcome {
         run(seed, weakened, self.mappings, bodies)
     }
 }
@@ -197,7 +200,7 @@ fn outcomes(parent: &Channel, slot: u32, word: SlotWord, jobs: u32, length: u32)
     values
 }
 
-fn end(parent: &Channel) {
+pub fn end(parent: &Channel) {
     parent.region().condemn(Condition::Shutdown);
     parent.wake_everybody();
 }
@@ -331,15 +334,15 @@ fn cut(seed: u64, weakened: Option<Site>) -> Outcome {
 
 /// What one thread waits for and another opens.
 #[derive(Clone, Default)]
-struct Gate(Rc<AtomicU32>);
+pub struct Gate(Rc<AtomicU32>);
 
 impl Gate {
-    fn open(&self) {
+    pub fn open(&self) {
         self.0.store(1, Release);
         futex::wake_all(&self.0);
     }
 
-    fn pass(&self) {
+    pub fn pass(&self) {
         while self.0.load(Acquire) == 0 {
             futex::wait(&self.0, 0, None);
         }
@@ -484,82 +487,6 @@ fn stale_entry(seed: u64, weakened: Option<Site>) -> Outcome {
         second.deliver_done(&[(0, word)]).unwrap();
     });
     views.run(seed, weakened, vec![main, one, two])
-}
-
-/// A JoinableQueue of one slot: one puts three items and joins, two take.
-fn queue(seed: u64, weakened: Option<Site>) -> Outcome {
-    let views = Views::new(Kind::Joinable, 1, 24);
-    let parent = views.parent.clone();
-    let got = Rc::new(RefCell::new(vec![]));
-    let all = got.clone();
-    // What the jobs do to memory that no lock guards: whoever has joined sees it.
-    let works: Rc<[Cell<u64>; 4]> = Rc::default();
-    let done = works.clone();
-    let main: Body = Box::new(move || {
-        let d = parent.desc();
-        for item in 1..4u8 {
-            // As `put` in queue/core.rs.
-            loop {
-                let seen = event::look(&d.free);
-                let mut filled = vec![];
-                parent.take(1, |filling| filled.push(filling));
-                if let [filling] = filled[..] {
-                    parent.write_payload(filling, &[item; 9]).unwrap();
-                    parent.publish(&[filling]).unwrap();
-                    break;
-                }
-                event::wait(parent.region(), &d.free, seen, None, || parent.help());
-            }
-        }
-        loop {
-            let seen = event::look(&d.done);
-            if parent.pending() == 0 {
-                break;
-            }
-            event::wait(parent.region(), &d.done, seen, None, || parent.help());
-        }
-        done.iter().for_each(|work| plain_read(work.as_ptr().cast(), 8));
-        let mut got = all.borrow().clone();
-        got.sort();
-        assert_eq!(got, (1..4u8).map(|n| vec![n; 9]).collect::<Vec<_>>(), "join returned");
-        end(&parent);
-    });
-    let worker = |n: usize| -> Body {
-        let (channel, got, works) = (views.workers[n].clone(), got.clone(), works.clone());
-        Box::new(move || {
-            let (mut entries, mut finished) = (VecDeque::new(), vec![]);
-            loop {
-                match channel.pop(4, &mut entries, &finished) {
-                    Ok(Popped::Some(_)) => finished.clear(),
-                    Ok(Popped::Empty(seen)) => {
-                        finished.clear();
-                        if channel.check().is_err() {
-                            return;
-                        }
-                        event::wait(channel.region(), &channel.desc().jobs, seen, None, || false);
-                        continue;
-                    }
-                    Err(_) => return,
-                }
-                while let Some(entry) = entries.pop_front() {
-                    let Some(running) = channel.start(entry) else { continue };
-                    let mut item = vec![];
-                    channel.payload(entry.slot).unwrap().append_to(&mut item);
-                    plain_write(works[usize::from(item[0])].as_ptr().cast(), 8);
-                    got.borrow_mut().push(item);
-                    finished.push((entry.slot, channel.finish(entry.slot, running).unwrap()));
-                    if channel.somebody_waits() {
-                        if channel.deliver_free(&finished).is_err() {
-                            return;
-                        }
-                        finished.clear();
-                    }
-                }
-            }
-        })
-    };
-    let bodies = vec![main, worker(0), worker(1)];
-    views.run(seed, weakened, bodies)
 }
 
 /// The end of the region reaches those who are about to sleep.
