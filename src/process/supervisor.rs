@@ -15,6 +15,7 @@ use crate::queue::Attached;
 use crate::ring::frame::Kind as OutcomeKind;
 use crate::ring::recovery::{self, Dead, Report, Watch};
 use crate::ring::{Channel, Condition, Kind, Region, Stop};
+use crate::sys::clock;
 use crate::sys::fork::Template;
 use crate::sys::pidfd::{Exit, Pidfd};
 use crate::sys::poll::{self, EventFd};
@@ -29,7 +30,7 @@ use std::sync::mpsc::Sender;
 use std::sync::{Arc, Mutex, OnceLock, Weak};
 use std::time::{Duration, Instant};
 
-/// A worker that lived so long, or finished a job, did not die at once.
+/// A worker that lived so long after it had attached, or finished a job, did not die at once.
 const SETTLED: Duration = Duration::from_secs(1);
 
 /// The parent's private record of the jobs in a pool's channel.
@@ -157,7 +158,6 @@ struct Child {
     life: Arc<Life>,
     pidfd: Arc<Pidfd>,
     who: Holder,
-    started: Instant,
     exit: Option<Exit>,
     /// Whether it was asleep, waiting for something to do, when it ended.
     idle: bool,
@@ -381,15 +381,7 @@ impl Supervisor {
                 life.started(child.pid, Arc::new(child.pidfd));
                 let pidfd = life.now().pidfd.clone().expect("just set");
                 let who = Holder::new(id, epoch);
-                self.children.push(Child {
-                    life: life.clone(),
-                    pidfd,
-                    who,
-                    started: Instant::now(),
-                    exit: None,
-                    idle: false,
-                    counted: false,
-                });
+                self.children.push(Child { life: life.clone(), pidfd, who, exit: None, idle: false, counted: false });
                 self.count_workers();
                 Ok(())
             }
@@ -421,6 +413,7 @@ impl Supervisor {
         if let Some(entry) = self.shared.region.participant(id) {
             entry.state.store(presence::STARTING, Release);
             entry.jobs.store(0, Relaxed);
+            entry.attached_at.store(0, Relaxed);
             self.shared.region.header().participants_used.fetch_max(u32::from(id), Relaxed);
         }
         if let Some(template) = &self.template {
@@ -458,8 +451,7 @@ impl Supervisor {
         match group.failed(matches!(exit, Some(Exit::Signal { signal: libc::SIGKILL, .. }))) {
             Some(delay) => self.due.push((Instant::now() + delay, life)),
             None => {
-                let fit =
-                    |c: &Child| c.started.elapsed() > SETTLED && c.life.group.as_ref().is_some_and(|g| Arc::ptr_eq(g, &group));
+                let fit = |c: &Child| self.has_settled(c.who) && c.life.group.as_ref().is_some_and(|g| Arc::ptr_eq(g, &group));
                 if self.children.iter().any(fit) {
                     // Somebody can live: go on trying, at the slowest pace.
                     self.due.push((Instant::now() + SETTLED, life));
@@ -468,6 +460,12 @@ impl Supervisor {
                 self.give_up(life, exit, how);
             }
         }
+    }
+
+    /// Whether it has been attached for so long that workers can live. To start takes as long as it takes, and shows nothing.
+    fn has_settled(&self, who: Holder) -> bool {
+        let attached_at = self.shared.region.participant(who.id()).map_or(0, |entry| entry.attached_at.load(Relaxed));
+        attached_at != 0 && clock::now().saturating_sub(attached_at) > SETTLED.as_nanos() as u64
     }
 
     fn give_up(&mut self, life: Arc<Life>, exit: Option<Exit>, how: String) {
@@ -516,7 +514,7 @@ impl Supervisor {
     /// `of_a_job`: it, or another that died with it, was running a job.
     fn bury(&mut self, child: Child, of_a_job: bool) {
         let well = child.ended_well(&self.shared.region);
-        let Child { life, who, started, exit, idle, .. } = child;
+        let Child { life, who, exit, idle, .. } = child;
         let exit = exit.unwrap_or(Exit::Unknown);
         let entry = self.shared.region.participant(who.id()).expect("the supervisor gave out this number");
         let state = entry.state.swap(presence::ENDED, Relaxed);
@@ -525,7 +523,7 @@ impl Supervisor {
         let replace = well && (state == presence::RETIRING || pools);
         let normal = well && !replace;
         // Nobody dies of itself while asleep.
-        let settled = idle || of_a_job || entry.jobs.load(Relaxed) > 0 || started.elapsed() > SETTLED;
+        let settled = idle || of_a_job || entry.jobs.load(Relaxed) > 0 || self.has_settled(who);
         let useful = matches!(state, presence::STARTING | presence::ATTACHED) && settled;
         self.free.push(who.id());
         let Some(group) = life.group.clone().filter(|_| !normal && !self.quit) else {

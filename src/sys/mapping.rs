@@ -323,6 +323,11 @@ pub(super) fn reserve(fd: BorrowedFd, size: usize, place: &str) -> Result<(), Ma
     // In steps: older kernels undo a step that any signal interrupts, and a timer that ticks faster than the whole takes
     // would keep it from ever ending.
     const STEP: usize = 16 << 20;
+    let full = |free| MapError::Full { place: place.into(), wanted: size as u64, free };
+    // Asked first: to find it out step by step would fill the disk, and whoever else writes to it meanwhile would fail.
+    if let Some(free) = free_space(fd).filter(|&free| free < size as u64) {
+        return Err(full(free));
+    }
     for start in (0..size).step_by(STEP) {
         let len = STEP.min(size - start);
         // SAFETY: `fd` is open; the call touches no memory of this process.
@@ -334,7 +339,7 @@ pub(super) fn reserve(fd: BorrowedFd, size: usize, place: &str) -> Result<(), Ma
         match error {
             0 => (),
             libc::ENOSPC | libc::EDQUOT => {
-                return Err(MapError::Full { place: place.into(), wanted: size as u64, free: free_space(fd) + start as u64 });
+                return Err(full(free_space(fd).unwrap_or(0) + start as u64));
             }
             _ => return Err(system("reserve memory for", place)(io::Error::from_raw_os_error(error))),
         }
@@ -342,12 +347,13 @@ pub(super) fn reserve(fd: BorrowedFd, size: usize, place: &str) -> Result<(), Ma
     Ok(())
 }
 
-fn free_space(fd: BorrowedFd) -> u64 {
+/// What the file system has left for this user; `None` if it has no bound of its own, as memory without a name.
+fn free_space(fd: BorrowedFd) -> Option<u64> {
     // SAFETY: all zeroes is a valid statvfs.
     let mut stat: libc::statvfs = unsafe { std::mem::zeroed() };
     // SAFETY: `fd` is open and `stat` is valid to write to.
     unsafe { libc::fstatvfs(fd.as_raw_fd(), &mut stat) };
-    stat.f_bavail.saturating_mul(stat.f_frsize)
+    (stat.f_blocks > 0).then(|| stat.f_bavail.saturating_mul(stat.f_frsize))
 }
 
 /// The size of an existing region, if it can be one.

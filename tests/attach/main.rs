@@ -227,6 +227,40 @@ fn a_region_beyond_the_machine_is_refused_before_anything_is_made() {
     }
 }
 
+/// A region that the disk has no room for once filled it to the last byte before it was refused, and whoever else wrote to it failed.
+#[test]
+fn a_region_beyond_the_disk_is_refused_without_filling_it() {
+    let path = Scratch::new("beyond");
+    let folder = std::ffi::CString::new(path.0.parent().unwrap().as_os_str().as_encoded_bytes()).unwrap();
+    let free = || {
+        // SAFETY: all zeroes is a valid statvfs.
+        let mut stat: libc::statvfs = unsafe { std::mem::zeroed() };
+        // SAFETY: the path ends with NUL, and `stat` is valid to write to.
+        assert_eq!(unsafe { libc::statvfs(folder.as_ptr(), &mut stat) }, 0);
+        stat.f_bavail * stat.f_frsize
+    };
+    let before = free();
+    if before == 0 {
+        eprintln!("the folder for temporary files has no bound, or no room: not tested");
+        return;
+    }
+    let over = std::sync::atomic::AtomicBool::new(false);
+    let least = std::thread::scope(|scope| {
+        let watch = scope.spawn(|| {
+            let mut least = free();
+            while !over.load(std::sync::atomic::Ordering::Relaxed) {
+                least = least.min(free());
+            }
+            least
+        });
+        let e = refused(Mill::builder().region_size(before as usize + (1 << 30)).file(&path.0));
+        over.store(true, std::sync::atomic::Ordering::Relaxed);
+        assert!(matches!(e, RegionError::Map(MapError::Full { .. } | MapError::TooLarge { .. })), "{e:?}");
+        watch.join().unwrap()
+    });
+    assert!(least > before / 2, "{least} of {before} bytes were left");
+}
+
 #[test]
 fn a_queue_of_an_absurd_capacity_is_refused_and_the_mill_goes_on() {
     let mill = Mill::builder().max_queues(2).build().unwrap();

@@ -4,7 +4,7 @@
 //!
 //! What a value *is* cannot be told any more: the rogue can write another's result. That it is there, and once, can.
 
-use super::scribble::{KINDS, fill, hide, scribble};
+use super::scribble::{KINDS, fill, hide, ruin, scribble};
 use crate::numbers::Numbers;
 use gristmill::{GetError, JoinableQueue, Mill, ProcessPool, Queue};
 use serde::{Deserialize, Serialize};
@@ -17,6 +17,7 @@ pub const TESTS: super::Tests = &[
     ("a_pool_whose_region_is_written_over_answers_every_job", pools),
     ("a_worker_that_says_it_runs_nothing_gets_room_for_its_results", hidden),
     ("room_for_results_that_nobody_has_comes_back", filled),
+    ("workers_that_start_slowly_and_cannot_attach_are_given_up", slow),
     ("queues_whose_region_is_written_over_end_with_an_error_or_go_on", queues),
 ];
 
@@ -38,6 +39,8 @@ pub enum Act {
     Hide,
     /// Write over what is known of the room for results.
     Fill,
+    /// Write over what every worker looks at when it starts, and die.
+    Ruin,
 }
 
 pub fn act(act: Act) -> Vec<u8> {
@@ -59,6 +62,10 @@ pub fn act(act: Act) -> Vec<u8> {
         Act::Fill => {
             fill();
             vec![]
+        }
+        Act::Ruin => {
+            ruin();
+            std::process::abort()
         }
     }
 }
@@ -121,12 +128,16 @@ fn children() -> String {
     tasks.filter_map(|task| std::fs::read_to_string(task.path().join("children")).ok()).collect()
 }
 
-/// Runs cases from the seed on, each watched; `one` is told what to start from.
+/// Runs cases from the seed on, so many unless the environment says otherwise; `one` is told what to start from.
 fn run(what: &str, cases: u64, one: fn(&mut Numbers) -> &'static str) {
+    watched(what, super::amount("GRISTMILL_GARBAGE", cases), one);
+}
+
+fn watched(what: &str, cases: u64, one: fn(&mut Numbers) -> &'static str) {
     count_panics();
     let first = super::seed();
     let mut seen = std::collections::BTreeMap::<&str, u64>::new();
-    for n in 0..super::amount("GRISTMILL_GARBAGE", cases) {
+    for n in 0..cases {
         let seed = first.wrapping_add(n);
         let (told, ends) = channel();
         let (open, panics) = (descriptors(), PANICS.load(SeqCst));
@@ -235,11 +246,26 @@ fn mapped(pool: &ProcessPool<u64, u64>, numbers: &mut Numbers) -> bool {
 }
 
 fn hidden() {
-    run("a_worker_that_says_it_runs_nothing_gets_room_for_its_results", 1, |_| large(Act::Hide));
+    watched("a_worker_that_says_it_runs_nothing_gets_room_for_its_results", 1, |_| large(Act::Hide));
 }
 
 fn filled() {
-    run("room_for_results_that_nobody_has_comes_back", 1, |_| large(Act::Fill));
+    watched("room_for_results_that_nobody_has_comes_back", 1, |_| large(Act::Fill));
+}
+
+fn slow() {
+    watched("workers_that_start_slowly_and_cannot_attach_are_given_up", 1, |_| {
+        let pool = ProcessPool::builder().workers(1).build(act).unwrap();
+        pool.submit(Act::Value(1)).unwrap().result().unwrap();
+        // SAFETY: no other thread looks at the environment but the supervisor, for the workers that it starts, and the first one is there.
+        unsafe { std::env::set_var(super::SLOW_START, "1100") };
+        let jobs = [Act::Ruin, Act::Value(2)].map(|what| pool.submit(what).unwrap());
+        let why = jobs.map(|job| job.result().unwrap_err().to_string());
+        // SAFETY: as above; all that it has started has ended.
+        unsafe { std::env::remove_var(super::SLOW_START) };
+        assert!(why[1].contains("no worker can live"), "{why:?}");
+        "ended"
+    });
 }
 
 /// One bundle, whose first job is that one, and whose results have room in the region only if they are taken meanwhile.

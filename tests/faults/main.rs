@@ -50,7 +50,11 @@ fn no_core_dumps() {
     assert_eq!(unsafe { libc::setrlimit(libc::RLIMIT_CORE, &none) }, 0);
 }
 
+/// The variable that says how many milliseconds a worker takes before it comes to `init`.
+const SLOW_START: &str = "GRISTMILL_SLOW_START";
+
 fn main() {
+    std::thread::sleep(std::time::Duration::from_millis(amount(SLOW_START, 0)));
     no_core_dumps();
     let mut tasks = gristmill::tasks![
         exhaustion::bytes,

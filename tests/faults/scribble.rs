@@ -162,6 +162,12 @@ pub fn hide() {
     (1..5).for_each(|k| map.set(at + k * size_of::<Participant>(), &Participant::DESCRIBED, "runs_channel", 0));
 }
 
+/// Nobody can attach any more.
+pub fn ruin() {
+    let map = Map::find().expect("a region");
+    map.set(0, &Header::DESCRIBED, "heap_size", u64::MAX);
+}
+
 /// All room for results is taken, by nobody.
 pub fn fill() {
     let map = Map::find().expect("a region");
