@@ -104,7 +104,9 @@ impl Plan {
         };
         let rounds = options.rounds.unwrap_or(if full { 7 } else { 3 });
         let shares = if full { vec![0.1, 0.5, 0.8] } else { vec![] };
-        Plan { cases, rounds, lengths, shares, common: 5_000.0, kills: if full { 10 } else { 1 } }
+        // To see that somebody hangs takes seconds: too many of them for a minute.
+        let kills = if full { 10 } else { usize::from(!options.only.is_empty()) };
+        Plan { cases, rounds, lengths, shares, common: 5_000.0, kills }
     }
 
     /// The shape in which latency is measured and consumers are killed.
