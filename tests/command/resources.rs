@@ -13,7 +13,7 @@ const BLANKS: usize = if cfg!(debug_assertions) { 180 } else { 0 };
 
 /// Far below the input and the output, which are more than 100 MB together, and above what a debug build's own code takes.
 const PARENT_KIB: u64 = 32 << 10;
-const WORKER_KIB: u64 = 16 << 10;
+const WORKER_KIB: u64 = 24 << 10;
 
 /// Millions of numbers through pipes. The greatest memory that parent and workers ever had resident is small, in order and
 /// without, although the reader of the output pauses in between.
