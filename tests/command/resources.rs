@@ -14,6 +14,10 @@ const BLANKS: usize = if cfg!(debug_assertions) { 180 } else { 0 };
 /// Far below the input and the output, which are more than 100 MB together, and above what a debug build's own code takes.
 const PARENT_KIB: u64 = 32 << 10;
 const WORKER_KIB: u64 = 24 << 10;
+/// Without its code and the region: what could grow with the input.
+const WORKER_OWN_KIB: u64 = 2 << 10;
+/// The default region, which is there once, whoever has looked at it.
+const REGION_KIB: u64 = 16 << 10;
 
 /// Millions of numbers through pipes. The greatest memory that parent and workers ever had resident is small, in order and
 /// without, although the reader of the output pauses in between.
@@ -37,18 +41,19 @@ fn an_input_of_any_length_takes_constant_memory() {
     let pid = run.pid();
     let reading = std::thread::spawn(move || {
         let (mut bytes, mut lines, mut reads, mut part) = (0, 0, 0, vec![0; 1 << 16]);
-        let (mut parent, mut worker) = (0, 0);
+        let (mut parent, mut worker, mut own) = (0, 0, 0);
         loop {
             let n = reader.read(&mut part).unwrap();
             if n == 0 {
-                return (bytes, lines, parent, worker);
+                return (bytes, lines, parent, worker, own);
             }
             bytes += n as u64;
             lines += part[..n].iter().filter(|&&c| c == b'\n').count() as u64;
             reads += 1;
             if reads % 16 == 1 {
                 parent = parent.max(status(pid, "VmHWM"));
-                worker = serving(pid).into_iter().map(|pid| status(pid, "VmHWM")).max().unwrap_or(0).max(worker);
+                let most = |part| serving(pid).into_iter().map(|pid| status(pid, part)).max().unwrap_or(0);
+                (worker, own) = (worker.max(most("VmHWM")), own.max(most("RssAnon")));
             }
             if reads == 20 {
                 // Everything between piles up, as far as it may.
@@ -57,12 +62,13 @@ fn an_input_of_any_length_takes_constant_memory() {
         }
     });
     let ended = run.end();
-    let (put, (got, lines, parent, worker)) = (feeder.join().unwrap(), reading.join().unwrap());
-    eprintln!("{put} bytes in, {got} bytes out: parent {parent} KiB, worker {worker} KiB at most");
+    let (put, (got, lines, parent, worker, own)) = (feeder.join().unwrap(), reading.join().unwrap());
+    eprintln!("{put} bytes in, {got} bytes out: parent {parent} KiB, worker {worker} KiB at most, {own} KiB its own");
     assert_eq!((ended.code, lines, ended.stat("jobs")), (0, NUMBERS, NUMBERS as f64));
     assert!(put + got > 100 << 20, "{put} + {got} bytes show nothing");
     assert!(parent > 1000 && parent < PARENT_KIB, "parent: {parent} KiB");
     assert!(worker > 1000 && worker < WORKER_KIB, "worker: {worker} KiB");
+    assert!(own > 0 && own < WORKER_OWN_KIB, "a worker's own: {own} KiB");
 }
 
 /// Clock ticks of CPU time that the process has used.
@@ -92,7 +98,7 @@ fn an_idle_run_takes_no_cpu_time_and_its_workers_little_memory() {
         if !cfg!(debug_assertions) {
             assert!(parts[0] + parts[1] < 4 << 10, "{parts:?} KiB");
         }
-        assert!(parts[0] < 1 << 10, "{parts:?} KiB");
+        assert!(parts[0] < 1 << 10 && parts[2] <= REGION_KIB, "{parts:?} KiB");
     }
     all.push(run.pid());
     std::thread::sleep(Duration::from_millis(200));
