@@ -28,7 +28,7 @@ use interrupt::Interrupt;
 use output::Output;
 use report::{Progress, Report};
 
-/// How often the progress is shown and output is pushed out, and the longest sleep.
+/// How often the progress is shown and output is pushed out, and the longest sleep while jobs are under way.
 const TICK: Duration = Duration::from_millis(100);
 
 /// While the input is silent and nothing is under way: a signal, or that no worker can go on, is heard so much later at most. Twice a second costs no
