@@ -24,6 +24,7 @@ pub fn caught_by(bug: Bug) -> &'static [Test] {
         Bug::NoHelp => &[("pool", "bundles::jobs_behind_a_long_one_are_given_to_an_idle_worker")],
         Bug::SequenceStays => &[("engine", "deaths::killed_while_it_waits_for_a_job")],
         Bug::WakesOne => &[("engine", "many::as_many_wake_as_there_are_jobs")],
+        Bug::ForgetsTurns => &[("engine", "many::as_many_wake_as_there_are_jobs")],
         Bug::ResetsSleepers => &[("faults", "steps::a_producer_for_an_empty_queue")],
         Bug::DropsWaiters => &[("lock_conformance", "futex::who_has_slept_takes_it_with_the_waiters_bit")],
         Bug::TakeoverDropsWaiters => {

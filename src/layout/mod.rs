@@ -103,11 +103,15 @@ shared! {
 
 shared! {
     /// A place to sleep; `ring::event` says how it is used.
-    EventWords: 8 {
+    EventWords: 16 {
         /// Only grows (modulo 2^32); sleepers wait for it to change.
         sequence: AtomicU32,
         /// How many may be asleep; each of the parent's counts 65,537.
         sleepers: AtomicU32,
+        /// How often somebody came to sleep, modulo 2^32.
+        turns: AtomicU32,
+        /// Later versions.
+        reserved: Reserved<4>,
     }
 }
 
@@ -225,7 +229,7 @@ shared! {
         /// Those who wait for room.
         room: EventWords,
         /// Later versions.
-        reserved1: Reserved<56>,
+        reserved1: Reserved<48>,
     }
 }
 
@@ -243,7 +247,7 @@ shared! {
 
 shared! {
     /// A queue: ring or rings, slots, pending count.
-    Channel: 384 {
+    Channel: 448 {
         /// 1 Queue, 2 JoinableQueue, 3 pool.
         kind: AtomicU32,
         /// How many slots: the capacity in jobs.
@@ -269,8 +273,8 @@ shared! {
         /// Where the result ring starts; 0 without results.
         result_ring_offset: AtomicU64,
 
-        /// Guards the job ring, and every change that counts jobs up. All that a put, a get and a delivery touch stands in this one line:
-        /// what passes between cores with each of them is the line, not the bytes.
+        /// Guards the job ring, and every change that counts jobs up. What a put, a get and a delivery change under it stands in this one
+        /// line: what passes between cores with each of them is the line, not the bytes.
         job_lock: LockWords,
         /// Next entry to pop, modulo 2^32.
         job_head: AtomicU32,
@@ -280,12 +284,16 @@ shared! {
         ticket: AtomicU64,
         /// Accepted items that are not done yet; the items of a bundle count until all of it is done. In a pool: bundles.
         pending: AtomicU64,
-        /// Those who wait for a job (or, in a Queue, for an item).
+        /// Later versions.
+        reserved0: Reserved<32>,
+
+        /// Those who wait for a job (or, in a Queue, for an item). Not in the lock's line: who looks again and again would take it from those
+        /// that work with it.
         jobs: EventWords,
         /// Those who wait for a free slot.
         free: EventWords,
         /// Later versions.
-        reserved0: Reserved<16>,
+        reserved1: Reserved<32>,
 
         /// Guards the result ring, and in a pool every change that counts jobs down.
         result_lock: LockWords,
@@ -294,12 +302,12 @@ shared! {
         /// Next entry to push, modulo 2^32.
         result_tail: AtomicU32,
         /// Later versions.
-        reserved1: Reserved<48>,
+        reserved2: Reserved<48>,
 
         /// Those who wait for results or for the end of all jobs.
         done: EventWords,
         /// Later versions.
-        reserved2: Reserved<56>,
+        reserved3: Reserved<48>,
 
         /// Jobs that cost as many workers as they may and were given up, in a JoinableQueue.
         lost: AtomicU64,
@@ -314,7 +322,7 @@ shared! {
         /// 1: workers note when they begin a job, in a pool.
         timed: AtomicU32,
         /// Later versions.
-        reserved3: Reserved<32>,
+        reserved4: Reserved<24>,
 
         /// One bit a slot: 1 probably free. The slot word decides.
         bits_offset: AtomicU64,
@@ -328,7 +336,7 @@ shared! {
         /// Nanoseconds that a job takes on average, as workers have measured; 0 unknown. Who puts many bundles short jobs only.
         job_nanos: AtomicU32,
         /// Later versions.
-        reserved4: Reserved<40>,
+        reserved5: Reserved<40>,
     }
 }
 

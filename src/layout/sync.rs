@@ -31,8 +31,10 @@ shared! {
         shares_offset: AtomicU64,
         /// Semaphore: the most permits there may be. Barrier: parties.
         limit: AtomicU64,
+        /// Semaphore: permits to be had and permits held.
+        total: AtomicU64,
         /// Later versions.
-        reserved0: Reserved<24>,
+        reserved: Reserved<16>,
 
         /// RwLock, Semaphore, Barrier: guards all that follows and the shares, for the few instructions of a change.
         lock: LockWords,
@@ -42,8 +44,6 @@ shared! {
         poison: AtomicU32,
         /// By kind; see the module.
         count: AtomicU64,
-        /// Semaphore: permits to be had and permits held.
-        total: AtomicU64,
         /// RwLock: threads that wait to write.
         waiting: AtomicU32,
         /// RwLock: 1, readers go in although writers wait.
@@ -52,8 +52,6 @@ shared! {
         sleepers: EventWords,
         /// RwLock: those who sleep to write.
         writers: EventWords,
-        /// Later versions.
-        reserved1: Reserved<8>,
     }
 }
 

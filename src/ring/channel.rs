@@ -3,7 +3,7 @@
 //! Here are its geometry and its *sections*: the short times for which one of its locks is held. Each moves slot indices and changes the
 //! slot words that the pending count depends on (protocol, rule 12), and nothing else: payloads are written before and read after.
 
-use super::event;
+use super::event::{self, Told};
 use super::free::FreeBits;
 use super::index_ring::{Corrupt, Entry, IndexRing};
 use super::region::{Condition, Region, round_up};
@@ -98,6 +98,8 @@ pub struct Channel {
     ring_size: usize,
     bits: *const AtomicU64,
     desc: *const layout::Channel,
+    /// What this process has told those who sleep on `jobs`, `free` and `done`.
+    told: [Told; 3],
 }
 
 // SAFETY: the pointers are into the mapping of `region`, which the channel keeps alive; all that they lead to is atomics, except
@@ -286,6 +288,7 @@ impl Channel {
             result_size,
             attempts: desc.attempts.load(Relaxed).max(1),
             ring_size,
+            told: std::array::from_fn(|_| Told::nothing()),
         })
     }
 
@@ -437,7 +440,7 @@ impl Channel {
             }
             self.count(|pending| pending.wrapping_add(items));
         }
-        event::notify(&d.jobs, filled.len() as u32); // rule 2
+        self.notify_jobs(filled.len() as u32); // rule 2
         Ok(())
     }
 
@@ -523,7 +526,7 @@ impl Channel {
         };
         let Ok(offered) = offered else { return Err(self.corrupt()) };
         if offered > 1 {
-            event::notify(&self.desc().jobs, offered - 1);
+            self.notify_jobs(offered - 1);
         }
         Ok(offered)
     }
@@ -568,7 +571,7 @@ impl Channel {
         if pushed.is_err() {
             return Err(self.corrupt());
         }
-        event::notify(&self.desc().jobs, 1);
+        self.notify_jobs(1);
         Ok(None)
     }
 
@@ -654,9 +657,16 @@ impl Channel {
         now
     }
 
+    /// Says that there are so many entries more in the job ring.
+    #[inline]
+    pub(super) fn notify_jobs(&self, count: u32) {
+        event::notify_again(&self.desc().jobs, &self.told[0], count);
+    }
+
     /// Says that slots have become free.
+    #[inline]
     pub(super) fn notify_free(&self, count: u32) {
-        event::notify(&self.desc().free, count);
+        event::notify_again(&self.desc().free, &self.told[1], count);
     }
 
     /// Delivers outcomes in a pool: FINISHED → DONE with the count, under the result lock, by CAS (rule 13).
@@ -692,7 +702,7 @@ impl Channel {
             return Err(self.corrupt());
         }
         if wins > 0 {
-            event::notify(&d.done, wins as u32);
+            event::notify_again(&d.done, &self.told[2], wins as u32);
         }
         Ok(())
     }

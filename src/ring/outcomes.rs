@@ -315,7 +315,7 @@ impl Channel {
         if pushed.is_err() {
             return Err(self.corrupt());
         }
-        event::notify(&self.desc().jobs, 1);
+        self.notify_jobs(1);
         // SeqCst ↔ the parent sets it, then looks at the outcomes of bundles that are not finished (rule 13).
         if self.desc().impatient.load(SeqCst) != 0 {
             event::notify_all(&self.desc().done);

@@ -98,7 +98,7 @@ pub enum WaitPolicy {
     Adaptive = 0,
     /// Spin until it happens. For processes that have a CPU each.
     Spin = 1,
-    /// Sleep at once.
+    /// Sleep after a microsecond, in which whoever else can run does.
     Block = 2,
 }
 

@@ -39,6 +39,8 @@ bugs! {
     SequenceStays "sequence-stays",
     /// Who puts k slots wakes one (2).
     WakesOne "wakes-one",
+    /// Who has told all sleepers does not look whether others have come since.
+    ForgetsTurns "forgets-turns",
     /// Recovery sets the number of sleepers to zero (3).
     ResetsSleepers "resets-sleepers",
     /// Who has slept takes a lock without the waiters' bit (6).

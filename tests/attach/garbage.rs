@@ -20,7 +20,7 @@ fn slots_of_the_pool(good: &[u8]) -> std::ops::Range<usize> {
         let place = field(structure, name);
         number(good, base + place.start, place.len())
     };
-    let at = of(&Header::DESCRIBED, 0, "channels_offset") + 384 * 2;
+    let at = of(&Header::DESCRIBED, 0, "channels_offset") + 448 * 2;
     let slots = of(&layout::Channel::DESCRIBED, at, "slots_offset");
     slots..slots + 3 * of(&layout::Channel::DESCRIBED, at, "slot_size")
 }
@@ -39,7 +39,7 @@ fn all_fields(good: &[u8]) -> Vec<(String, usize, usize)> {
         structures.extend([(arena, at), (&layout::Block::DESCRIBED, of(arena, at, "table_offset"))]);
     }
     for k in 0..3 {
-        let at = of(header, 0, "channels_offset") + 384 * k;
+        let at = of(header, 0, "channels_offset") + 448 * k;
         let slots = of(channel, at, "slots_offset");
         let slot_size = of(channel, at, "slot_size");
         structures.push((channel, at));

@@ -62,9 +62,14 @@ fn as_many_wake_as_there_are_jobs() {
     let all = Barrier::new(&mill, WORKERS).unwrap();
     mill.spawn_daemons(WORKERS as usize, meet, (&jobs, &all)).unwrap();
     let view = View::new();
-    for _ in 0..20 {
+    for round in 0..40 {
         wait_for(|| view.channel(0).desc().jobs.sleepers.load(SeqCst) == WORKERS);
-        jobs.put_many(0..WORKERS.into()).unwrap();
+        if round % 2 == 0 {
+            jobs.put_many(0..WORKERS.into()).unwrap();
+        } else {
+            // Each wakes another one, whether those before have come by then or not.
+            (0..WORKERS.into()).for_each(|job| jobs.put(job).unwrap());
+        }
         jobs.join().unwrap();
     }
 }

@@ -115,7 +115,7 @@ fn places(small: &Small, channels: &[Channel]) -> BTreeMap<usize, (String, Thing
     }
     for (k, channel) in channels.iter().enumerate() {
         let d = channel.desc();
-        add(header.channels_offset.load(Relaxed) + 384 * k as u64, format!("Channel {k}"), Thing::Structure("Channel"));
+        add(header.channels_offset.load(Relaxed) + 448 * k as u64, format!("Channel {k}"), Thing::Structure("Channel"));
         for slot in 0..u64::from(channel.capacity()) {
             let at = d.slots_offset.load(Relaxed) + slot * u64::from(d.slot_size.load(Relaxed));
             add(at, format!("slot {slot} of channel {k}"), Thing::Structure("SlotHead"));
@@ -149,7 +149,9 @@ fn shown(structure: &str, field: &str, ty: &str, bytes: &[u8]) -> String {
             format!("tag: channel {}, slot {}, generation {}", (n & 0xFFFF) - 1, n >> 16 & 0xFF_FFFF, n >> 40)
         }
         (_, _, "LockWords") => format!("{field} free, {} acquisitions", n >> 32),
-        (_, _, "EventWords") => format!("{field} moved {}, {} sleep", n & 0xFFFF_FFFF, n >> 32),
+        (_, _, "EventWords") => {
+            format!("{field} moved {}, {} sleep, {} came", value(&bytes[..4]), value(&bytes[4..8]), value(&bytes[8..12]))
+        }
         ("SlotHead", "done", _) => format!("done {n:b}"),
         (_, "magic" | "ready" | "type_hash" | "ticket", _) if n > 1 << 24 => format!("{field} {n:#X}"),
         _ => format!("{field} {n}"),

@@ -48,6 +48,36 @@ pub fn queue(seed: u64, weakened: Option<Site>) -> Outcome {
     views.run(seed, weakened, bodies)
 }
 
+/// Two threads of the parent put, who share what they have told the workers, and these come to sleep again and again.
+pub fn two_put(seed: u64, weakened: Option<Site>) -> Outcome {
+    let views = Views::new(Kind::Joinable, 4, 24);
+    let (parent, other) = (views.parent.clone(), views.parent.clone());
+    let gate = Gate::default();
+    let opened = gate.clone();
+    let main: Body = Box::new(move || {
+        (0..3).for_each(|item| put(&parent, &[item; 9]));
+        gate.pass();
+        loop {
+            let seen = event::look(&parent.desc().done);
+            if parent.pending() == 0 {
+                break;
+            }
+            event::wait(parent.region(), &parent.desc().done, seen, None, || parent.help());
+        }
+        end(&parent);
+    });
+    let second: Body = Box::new(move || {
+        (3..6).for_each(|item| put(&other, &[item; 9]));
+        opened.open();
+    });
+    let worker = |n: usize| -> Body {
+        let channel = views.workers[n].clone();
+        Box::new(move || take_all(&channel, |_| {}))
+    };
+    let bodies = vec![main, second, worker(0), worker(1)];
+    views.run(seed, weakened, bodies)
+}
+
 /// Puts an item as `put` in queue/core.rs does: waits for a slot, then for room in the arena.
 fn put(channel: &Channel, bytes: &[u8]) {
     let d = channel.desc();
