@@ -185,8 +185,8 @@ unsafe impl RawLock for FutexLock {
 
     #[inline]
     unsafe fn unlock(&self, _me: Holder) {
-        // R0 ↔ A0. Also the first half of "unlock, then look for sleepers": see ring/event.rs.
-        let word = self.word.swap(0, SeqCst);
+        // R0 ↔ A0. Who looks for sleepers afterwards moves the sequence between: see ring/event.rs.
+        let word = self.word.swap(0, Release);
         if word & WAITERS != 0 {
             futex::wake(&self.word, 1);
         }

@@ -8,7 +8,7 @@
 //! | turns += 1 (T), sleepers += 1 (S1) | sequence += 1 (W1) |
 //! | last look (S2), then futex-wait while the sequence is what was read | load sleepers (W2); wake if there are any |
 //!
-//! S1 and W1 are read-modify-writes, S2 and W2 loads, all four sequentially consistent: either W2 sees the sleeper, or W1 came before S1, and
+//! S1 and W1 are read-modify-writes, S2 and W2 loads, all four sequentially consistent (a waker that does without W2 needs a release only): either W2 sees the sleeper, or W1 came before S1, and
 //! then the wait finds another sequence and does not sleep. Sleepers are never reset after a death: recovery takes back exactly one
 //! for a dead participant whose entry says that it slept (`sleeps_on` is set after S1 and cleared before the number goes down, so it
 //! never takes back what was not counted).
@@ -77,7 +77,7 @@ impl Told {
 #[inline]
 pub fn look(event: &EventWords) -> Seen {
     // S0 ↔ W1 where no lock is between.
-    Seen(event.sequence.load(SeqCst))
+    Seen(event.sequence.load(Acquire))
 }
 
 /// Says that something happened, of which up to `count` sleepers can make use.
@@ -134,7 +134,8 @@ fn wake(event: &EventWords, count: u32) {
 
 /// Moves the sequence and wakes all who may sleep, whatever the number of sleepers says.
 pub fn notify_all(event: &EventWords) {
-    event.sequence.fetch_add(1, SeqCst); // W1 ↔ S1
+    // Release ↔ S0. No look at the sleepers follows that it would have to come before.
+    event.sequence.fetch_add(1, Release);
     futex::wake_all(&event.sequence);
 }
 

@@ -18,6 +18,9 @@ use std::sync::atomic::Ordering::{self, *};
 /// An access in the source, by its place.
 pub type Site = (&'static str, u32, u32);
 
+/// An access that is weaker in a run than it is written: made relaxed, or, where it is sequentially consistent, acquiring and releasing.
+pub type Weakened = (Site, Ordering);
+
 /// Accesses after which a run counts as one that goes on for ever.
 const MOST_STEPS: u64 = 40_000;
 
@@ -79,8 +82,8 @@ struct State {
     steps: u64,
     switches: f64,
     stale: f64,
-    weakened: Option<Site>,
-    sites: BTreeMap<Site, u64>,
+    weakened: Option<Weakened>,
+    sites: BTreeMap<Site, Ordering>,
 }
 
 /// One for each thread of the harness.
@@ -109,9 +112,12 @@ impl State {
     fn order(&mut self, order: Ordering, site: &'static Location<'static>) -> Ordering {
         let here = (site.file(), site.line(), site.column());
         if order != Relaxed {
-            *self.sites.entry(here).or_default() += 1;
+            self.sites.insert(here, order);
         }
-        if self.weakened == Some(here) { Relaxed } else { order }
+        match self.weakened {
+            Some((site, to)) if site == here && order != Relaxed => to,
+            _ => order,
+        }
     }
 
     fn take(&mut self, word: usize, number: u32, order: Ordering) {
@@ -277,13 +283,13 @@ thread_local! {
 }
 
 /// Runs the threads once. `mappings`: where the same memory is mapped. What went wrong, if anything did; and each access that was stronger than
-/// relaxed, with how often it was made.
+/// relaxed, with its order.
 pub fn run(
     seed: u64,
-    weakened: Option<Site>,
+    weakened: Option<Weakened>,
     mappings: Vec<(usize, usize)>,
     bodies: Vec<Body>,
-) -> (Result<(), String>, BTreeMap<Site, u64>) {
+) -> (Result<(), String>, BTreeMap<Site, Ordering>) {
     let weak: &'static Weak = WEAK.with(|weak| *weak);
     let mut rng = StdRng::seed_from_u64(seed);
     let switches = [0.02, 0.1, 0.3, 0.6][rng.random_range(0..4)];

@@ -1,6 +1,6 @@
 //! Scenarios of queues whose items their takers say are done: puts that wait for a slot or for room, and `join`.
 
-use crate::machine::{Body, Site};
+use crate::machine::{Body, Weakened};
 use crate::scenarios::{Gate, Outcome, Views, end};
 use gristmill::ring::channel::Popped;
 use gristmill::ring::{Channel, Kind, NoRoom, event};
@@ -11,7 +11,7 @@ use std::rc::Rc;
 use std::sync::atomic::Ordering::*;
 
 /// A JoinableQueue of one slot: one puts three items and joins, two take.
-pub fn queue(seed: u64, weakened: Option<Site>) -> Outcome {
+pub fn queue(seed: u64, weakened: Option<Weakened>) -> Outcome {
     let views = Views::new(Kind::Joinable, 1, 24);
     let parent = views.parent.clone();
     let got = Rc::new(RefCell::new(vec![]));
@@ -49,7 +49,7 @@ pub fn queue(seed: u64, weakened: Option<Site>) -> Outcome {
 }
 
 /// Two threads of the parent put, who share what they have told the workers, and these come to sleep again and again.
-pub fn two_put(seed: u64, weakened: Option<Site>) -> Outcome {
+pub fn two_put(seed: u64, weakened: Option<Weakened>) -> Outcome {
     let views = Views::new(Kind::Joinable, 4, 24);
     let (parent, other) = (views.parent.clone(), views.parent.clone());
     let gate = Gate::default();
@@ -131,7 +131,7 @@ fn take_all(channel: &Channel, mut run: impl FnMut(Vec<u8>)) {
 }
 
 /// One item is done, and its worker runs the next one, which goes on until there has been room for a third: the first one's slot, or its block.
-fn behind(seed: u64, weakened: Option<Site>, slots: u32, length: usize) -> Outcome {
+fn behind(seed: u64, weakened: Option<Weakened>, slots: u32, length: usize) -> Outcome {
     let views = Views::new(Kind::Joinable, slots, 24);
     let (parent, worker) = (views.parent.clone(), views.workers[0].clone());
     // The only one takes both at once: then the look for sleepers alone delivers the first one, not the next pop.
@@ -153,11 +153,11 @@ fn behind(seed: u64, weakened: Option<Site>, slots: u32, length: usize) -> Outco
     views.run(seed, weakened, vec![main, work])
 }
 
-pub fn full_behind_a_long_job(seed: u64, weakened: Option<Site>) -> Outcome {
+pub fn full_behind_a_long_job(seed: u64, weakened: Option<Weakened>) -> Outcome {
     behind(seed, weakened, 2, 9)
 }
 
 /// The arena has room for two items.
-pub fn no_room_behind_a_long_job(seed: u64, weakened: Option<Site>) -> Outcome {
+pub fn no_room_behind_a_long_job(seed: u64, weakened: Option<Weakened>) -> Outcome {
     behind(seed, weakened, 4, 2000)
 }

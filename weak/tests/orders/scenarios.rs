@@ -1,7 +1,7 @@
 //! Small programs over the engine's own rings, locks, slots and events, each with its promise. One word of the description is what must hold; the machine
 //! adds that nobody sleeps for ever and no payload is read while it may be written.
 
-use crate::machine::{Body, Site, run};
+use crate::machine::{Body, Site, Weakened, run};
 use crate::queues;
 use gristmill::layout::{MIN_REGION, OutcomeKind, SlotWord, State};
 use gristmill::lock::{FutexLock, Holder, RawLock};
@@ -17,13 +17,13 @@ use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, VecDeque};
 use std::rc::Rc;
 use std::sync::Arc;
-use std::sync::atomic::Ordering::*;
+use std::sync::atomic::Ordering::{self, *};
 
 /// What one run of a scenario gives.
-pub type Outcome = (Result<(), String>, BTreeMap<Site, u64>);
+pub type Outcome = (Result<(), String>, BTreeMap<Site, Ordering>);
 
 /// Runs it once, from a seed, with the access at a place made relaxed.
-pub type Scenario = fn(u64, Option<Site>) -> Outcome;
+pub type Scenario = fn(u64, Option<Weakened>) -> Outcome;
 
 /// All of them, by name.
 pub const ALL: [(&str, Scenario); 17] = [
@@ -47,7 +47,7 @@ pub const ALL: [(&str, Scenario); 17] = [
 ];
 
 /// Three take a lock in turn, and change what it guards.
-fn lock(seed: u64, weakened: Option<Site>) -> Outcome {
+fn lock(seed: u64, weakened: Option<Weakened>) -> Outcome {
     let shared: Rc<(FutexLock, Cell<u64>)> = Rc::new((FutexLock::new(), Cell::new(0)));
     let one = |who: u16| -> Body {
         let shared = shared.clone();
@@ -96,7 +96,7 @@ impl Views {
         Views { parent: Rc::new(parent), workers: workers.map(Rc::new), mappings }
     }
 
-    pub fn run(self, seed: u64, weakened: Option<Site>, bodies: Vec<Body>) -> Outcome {
+    pub fn run(self, seed: u64, weakened: Option<Weakened>, bodies: Vec<Body>) -> Outcome {
         run(seed, weakened, self.mappings, bodies)
     }
 }
@@ -207,7 +207,7 @@ pub fn end(parent: &Channel) {
 }
 
 /// Bundles through two slots that are used again, and two workers.
-fn through_a_pool(seed: u64, weakened: Option<Site>, width: usize) -> Outcome {
+fn through_a_pool(seed: u64, weakened: Option<Weakened>, width: usize) -> Outcome {
     let views = Views::new(Kind::Pool, 2, 24);
     let parent = views.parent.clone();
     let main: Body = Box::new(move || {
@@ -232,12 +232,12 @@ fn through_a_pool(seed: u64, weakened: Option<Site>, width: usize) -> Outcome {
     views.run(seed, weakened, bodies)
 }
 
-fn pool(seed: u64, weakened: Option<Site>) -> Outcome {
+fn pool(seed: u64, weakened: Option<Weakened>) -> Outcome {
     through_a_pool(seed, weakened, 3)
 }
 
 /// Jobs and results do not fit their slots.
-fn pool_with_blocks(seed: u64, weakened: Option<Site>) -> Outcome {
+fn pool_with_blocks(seed: u64, weakened: Option<Weakened>) -> Outcome {
     through_a_pool(seed, weakened, 100)
 }
 
@@ -254,7 +254,7 @@ fn double(bundle: &mut Bundle<'_>) {
 }
 
 /// An array of numbers with room behind it, begun several at once.
-fn numbers(seed: u64, weakened: Option<Site>) -> Outcome {
+fn numbers(seed: u64, weakened: Option<Weakened>) -> Outcome {
     let views = Views::new(Kind::Pool, 2, 24);
     let parent = views.parent.clone();
     let main: Body = Box::new(move || {
@@ -276,16 +276,16 @@ fn numbers(seed: u64, weakened: Option<Site>) -> Outcome {
     views.run(seed, weakened, bodies)
 }
 
-fn cancel(seed: u64, weakened: Option<Site>) -> Outcome {
+fn cancel(seed: u64, weakened: Option<Weakened>) -> Outcome {
     cancelled(seed, weakened, 1)
 }
 
-fn cancel_the_first(seed: u64, weakened: Option<Site>) -> Outcome {
+fn cancel_the_first(seed: u64, weakened: Option<Weakened>) -> Outcome {
     cancelled(seed, weakened, 0)
 }
 
 /// A job that waits is cancelled: it is not run, or the caller knows that it may have been.
-fn cancelled(seed: u64, weakened: Option<Site>, index: u32) -> Outcome {
+fn cancelled(seed: u64, weakened: Option<Weakened>, index: u32) -> Outcome {
     let views = Views::new(Kind::Pool, 2, 24);
     let (parent, worker) = (views.parent.clone(), views.workers[0].clone());
     let ran = Rc::new(RefCell::new(vec![]));
@@ -316,7 +316,7 @@ fn note(bundle: &mut Bundle<'_>, runs: &RefCell<Vec<u8>>) {
 }
 
 /// The parent takes jobs back: each is run here or given back, and never both.
-fn cut(seed: u64, weakened: Option<Site>) -> Outcome {
+fn cut(seed: u64, weakened: Option<Weakened>) -> Outcome {
     let views = Views::new(Kind::Pool, 2, 24);
     let (parent, worker) = (views.parent.clone(), views.workers[0].clone());
     let ran = Rc::new(RefCell::new(vec![]));
@@ -375,7 +375,7 @@ fn collect_part(parent: &Channel, jobs: u32) -> Vec<Vec<u8>> {
 }
 
 /// The second job of a bundle goes on until the parent has the first one's outcome.
-fn impatience(seed: u64, weakened: Option<Site>) -> Outcome {
+fn impatience(seed: u64, weakened: Option<Weakened>) -> Outcome {
     let views = Views::new(Kind::Pool, 2, 24);
     let (parent, worker) = (views.parent.clone(), views.workers[0].clone());
     let gate = Gate::default();
@@ -392,7 +392,7 @@ fn impatience(seed: u64, weakened: Option<Site>) -> Outcome {
 }
 
 /// The parent takes what steps through an array have given so far.
-fn numbers_in_parts(seed: u64, weakened: Option<Site>) -> Outcome {
+fn numbers_in_parts(seed: u64, weakened: Option<Weakened>) -> Outcome {
     let views = Views::new(Kind::Pool, 2, 24);
     let (parent, worker) = (views.parent.clone(), views.workers[0].clone());
     let main: Body = Box::new(move || {
@@ -409,7 +409,7 @@ fn numbers_in_parts(seed: u64, weakened: Option<Site>) -> Outcome {
 }
 
 /// A bundle is done, and its worker runs another one that goes on until the first one has been collected.
-fn behind_a_long_job(seed: u64, weakened: Option<Site>) -> Outcome {
+fn behind_a_long_job(seed: u64, weakened: Option<Weakened>) -> Outcome {
     let views = Views::new(Kind::Pool, 2, 24);
     let (parent, worker) = (views.parent.clone(), views.workers[0].clone());
     let gate = Gate::default();
@@ -427,7 +427,7 @@ fn behind_a_long_job(seed: u64, weakened: Option<Site>) -> Outcome {
 }
 
 /// The parent keeps a job back unless a worker is idle, and sleeps until one asks: `submit` in pool/engine.rs, and the pool's assistant.
-fn kept_back(seed: u64, weakened: Option<Site>) -> Outcome {
+fn kept_back(seed: u64, weakened: Option<Weakened>) -> Outcome {
     let views = Views::new(Kind::Pool, 2, 24);
     let (parent, worker) = (views.parent.clone(), views.workers[0].clone());
     let main: Body = Box::new(move || {
@@ -447,7 +447,7 @@ fn kept_back(seed: u64, weakened: Option<Site>) -> Outcome {
 }
 
 /// An entry that was popped long ago names a bundle that has been begun by another worker, which may run no more and has put the rest back.
-fn stale_entry(seed: u64, weakened: Option<Site>) -> Outcome {
+fn stale_entry(seed: u64, weakened: Option<Weakened>) -> Outcome {
     let views = Views::new(Kind::Pool, 2, 24);
     let (parent, first, second) = (views.parent.clone(), views.workers[0].clone(), views.workers[1].clone());
     let entry = Rc::new(Cell::new(None));
@@ -492,7 +492,7 @@ fn stale_entry(seed: u64, weakened: Option<Site>) -> Outcome {
 }
 
 /// The end of the region reaches those who are about to sleep.
-fn shutdown(seed: u64, weakened: Option<Site>) -> Outcome {
+fn shutdown(seed: u64, weakened: Option<Weakened>) -> Outcome {
     let views = Views::new(Kind::Pool, 2, 24);
     let parent = views.parent.clone();
     let worker = |n: usize| -> Body {
