@@ -26,7 +26,7 @@ pub enum Family {
     Peer,
 }
 
-/// What who finds nothing does. Only like is compared with like.
+/// What who finds nothing does. Costs and latency are compared only with those of whoever waits alike.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Waits {

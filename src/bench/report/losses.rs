@@ -1,12 +1,12 @@
 //! Where we lose: every figure in which a contender of this crate is not the first among those that it is to be compared with.
 
 use super::figures::{Figure, Row};
-use crate::bench::contender::Family;
+use crate::bench::contender::{Family, Pattern};
 use crate::bench::results::Axis;
 use crate::bench::statistics::Interval;
 use crate::bench::value::Value;
 
-/// Whom we are compared with, always in like wait policy.
+/// Whom we are compared with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Rivals {
     /// All others that cross a process boundary.
@@ -57,7 +57,7 @@ pub struct Standing<'a> {
     pub losses: Vec<Loss<'a>>,
     /// In how many comparisons we are first.
     pub first: usize,
-    /// In how many there is no rival of like wait policy.
+    /// In how many there is no rival to be compared with.
     pub alone: usize,
 }
 
@@ -70,6 +70,13 @@ fn values(axis: Axis) -> &'static [Value] {
     }
 }
 
+/// Whether a value of ours is compared with those of another one. How many there are in a second is what all are for, however they wait. What that
+/// costs and how late they are is what a wait policy trades for it: there only like is compared with like. Programs at the command line have no policy
+/// that whoever types them would choose.
+fn comparable(value: Value, figure: &Figure, ours: &Row, other: &Row) -> bool {
+    value == Value::Rate || figure.shape.pattern == Pattern::Commands || ours.info.waits == other.info.waits
+}
+
 /// Looks at all figures. `clock` is the cost of reading the clock, in nanoseconds.
 pub fn standing<'a>(figures: &'a [Figure<'a>], rivals: Rivals, clock: f64) -> Standing<'a> {
     let mut standing = Standing::default();
@@ -77,9 +84,9 @@ pub fn standing<'a>(figures: &'a [Figure<'a>], rivals: Rivals, clock: f64) -> St
         for &value in values(figure.axis) {
             for ours in figure.once().filter(|row| row.info.family == Family::Engine) {
                 let Some(own) = ours.median(value) else { continue };
-                let alike = figure.once().filter(|row| rivals.has(row.info.family) && row.info.waits == ours.info.waits);
+                let others = figure.once().filter(|row| rivals.has(row.info.family) && comparable(value, figure, &ours, row));
                 let worse_by = |other: f64| if value == Value::Rate { other / own } else { own / other };
-                let best = alike
+                let best = others
                     .filter_map(|row| Some((row, row.median(value)?)))
                     .max_by(|a, b| worse_by(a.1).total_cmp(&worse_by(b.1)));
                 match best {
@@ -110,7 +117,7 @@ mod tests {
     use super::super::figures::figures;
     use super::super::sample::Builder;
     use super::*;
-    use crate::bench::contender::Waits;
+    use crate::bench::contender::{Shape, Waits};
     use crate::bench::results::Results;
 
     fn lost(results: &Results, rivals: Rivals) -> Vec<(Value, String, String, bool)> {
@@ -123,18 +130,32 @@ mod tests {
     }
 
     #[test]
-    fn only_like_is_compared_with_like() {
+    fn rates_are_compared_with_all_and_costs_with_those_that_wait_alike() {
         let mut builder = Builder::new();
         builder.contender("gristmill-block", Family::Engine, Waits::Block, 1e6, 500.0);
         builder.contender("pipe", Family::Kernel, Waits::Block, 2e6, 900.0);
         builder.contender("pipe-slow", Family::Kernel, Waits::Block, 1.5e6, 900.0);
         builder.contender("ring-spin", Family::Memory, Waits::Spin, 9e6, 100.0);
         builder.contender("threads", Family::Threads, Waits::Block, 9e6, 100.0);
+        builder.contender("threads-spin", Family::Threads, Waits::Spin, 12e6, 50.0);
         let results = builder.base();
-        let expected = (Value::Rate, "gristmill-block".to_owned(), "pipe".to_owned(), true);
-        assert_eq!(lost(&results, Rivals::Processes), [expected]);
-        let threads: Vec<Value> = lost(&results, Rivals::Threads).into_iter().map(|loss| loss.0).collect();
-        assert_eq!(threads, [Value::Rate, Value::Cpu]);
+        let loss = |value, rival: &str| (value, "gristmill-block".to_owned(), rival.to_owned(), true);
+        assert_eq!(lost(&results, Rivals::Processes), [loss(Value::Rate, "ring-spin")]);
+        assert_eq!(lost(&results, Rivals::Threads), [loss(Value::Rate, "threads-spin"), loss(Value::Cpu, "threads")]);
+    }
+
+    #[test]
+    fn at_the_command_line_nobody_looks_at_the_wait_policy() {
+        let mut builder = Builder::new();
+        builder.contender("cli-gristmill", Family::Engine, Waits::Adaptive, 1e6, 500.0);
+        builder.contender("cli-factor", Family::Peer, Waits::Block, 5e5, 100.0);
+        let mut results = builder.base();
+        assert_eq!(lost(&results, Rivals::Processes), []);
+        for entry in &mut results.entries {
+            entry.shape = Shape { pattern: Pattern::Commands, ..entry.shape };
+        }
+        let cpu = (Value::Cpu, "cli-gristmill".to_owned(), "cli-factor".to_owned(), true);
+        assert_eq!(lost(&results, Rivals::Processes), [cpu]);
     }
 
     #[test]
@@ -150,14 +171,14 @@ mod tests {
     }
 
     #[test]
-    fn without_a_rival_of_like_policy_nothing_is_won() {
+    fn without_a_rival_of_like_policy_no_cost_is_won() {
         let mut builder = Builder::new();
         builder.contender("gristmill-spin", Family::Engine, Waits::Spin, 1e6, 500.0);
-        builder.contender("pipe", Family::Kernel, Waits::Block, 2e6, 100.0);
+        builder.contender("pipe", Family::Kernel, Waits::Block, 5e5, 900.0);
         let results = builder.base();
         let figures = figures(&results);
         let standing = standing(&figures, Rivals::Processes, 0.0);
-        assert_eq!((standing.first, standing.losses.len()), (0, 0));
-        assert!(standing.alone >= 2);
+        // The rate; then CPU, memory and idle CPU.
+        assert_eq!((standing.first, standing.losses.len(), standing.alone), (1, 0, 3));
     }
 }

@@ -145,7 +145,10 @@ fn losses(results: &Results, figures: &[Figure], say: &mut dyn FnMut(&str, bool)
     if standing.first + standing.losses.len() == 0 {
         return;
     }
-    say("\nWhere we lose: gristmill against all that cross a process boundary and wait alike", false);
+    say(
+        "\nWhere we lose: gristmill against all that cross a process boundary, costs and latency among those that wait alike",
+        false,
+    );
     let count = format!("first in {}, behind in {certain}, behind by no more than chance in {within}", standing.first);
     say(&format!("  {count}; {} without a rival", standing.alone), false);
     for loss in standing.losses.iter().take(LOSSES) {

@@ -125,8 +125,9 @@ fn losses(results: &Results, figures: &[Figure]) -> String {
         return "<p>None of gristmill's own contenders took part.</p>\n".into();
     }
     let mut body = String::from(
-        "<p>Every figure of this run in which one of gristmill's contenders is not the first among those that wait alike, made from the data: \
-         rate, CPU for each payload and latency, and memory and idle CPU in the base figure. Only what was measured counts.</p>\n\
+        "<p>Every figure of this run in which one of gristmill's contenders is not the first, made from the data. The rate is compared with that of \
+         all others, however they wait; CPU for each payload and latency, and in the base figure memory and idle CPU, with those that wait alike; \
+         commands with all other commands. Only what was measured counts.</p>\n\
          <h3>Against all that cross a process boundary</h3>\n",
     );
     let caption = "Figures in which another one that crosses a process boundary is ahead, the most certain and the worst first";
@@ -141,9 +142,9 @@ fn told(standing: &Standing, caption: &str) -> String {
     let all = standing.losses.len() + standing.first;
     let alone = standing.alone;
     if all == 0 {
-        return format!("<p>Nothing to compare: there was no rival of like wait policy ({alone} comparisons left out).</p>\n");
+        return format!("<p>Nothing to compare: there was no rival ({alone} comparisons left out).</p>\n");
     }
-    let lone = if alone == 0 { String::new() } else { format!(" In {alone} more there is no rival of like wait policy.") };
+    let lone = if alone == 0 { String::new() } else { format!(" In {alone} more there is no rival that waits alike.") };
     let said = format!(
         "<p>Of {all} comparisons: first in {}, behind in {certain}, behind by no more than chance explains in {within}.{lone}</p>\n",
         standing.first
