@@ -20,6 +20,7 @@ pub mod payload;
 mod plan;
 mod report;
 pub mod results;
+mod self_tests;
 mod session;
 pub mod shared;
 mod statistics;

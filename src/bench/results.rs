@@ -8,7 +8,7 @@ use super::turn::{Aim, Played};
 use serde::{Deserialize, Serialize};
 
 /// The version of this format. A reader refuses others.
-pub const SCHEMA: u32 = 1;
+pub const SCHEMA: u32 = 2;
 
 /// What is varied in a group of figures.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -108,8 +108,22 @@ pub struct SelfTest {
     pub says: String,
     /// What was found.
     pub found: String,
-    /// Whether it holds.
-    pub holds: bool,
+    /// What that means.
+    pub verdict: Verdict,
+}
+
+/// What a self-test says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Verdict {
+    /// It is as it must be.
+    Holds,
+    /// It is not.
+    Fails,
+    /// What was measured varies too much to tell.
+    Undecided,
+    /// What it needs was not measured.
+    NotRun,
 }
 
 /// From which length of a job on the choice of a queue makes no difference.

@@ -6,10 +6,10 @@ use super::isolate::{self, Ended, isolated};
 use super::kill::{self, Fate};
 use super::measure;
 use super::plan::{Case, Plan};
-use super::results::{Axis, Crossover, Entry, Kill, Pace, Results, SCHEMA, SelfTest, Skipped, Summary};
-use super::statistics::{Interval, median};
+use super::results::{Axis, Crossover, Entry, Kill, Pace, Results, SCHEMA, Skipped, Summary};
+use super::self_tests;
+use super::statistics::median;
 use super::turn::{Aim, Lengths, Played, play};
-use super::value::Value;
 use rand::rngs::SmallRng;
 use rand::seq::SliceRandom;
 use rand::{RngExt, SeedableRng};
@@ -73,7 +73,7 @@ pub fn run(
     session.latency();
     session.kill_all();
     environment.load_after = environment::load();
-    let self_tests = self_tests(&session.entries, clock);
+    let self_tests = self_tests::all(&session.entries, &session.skipped, clock);
     let noise = noise(&environment, stolen, environment::stolen(), &session.entries);
     Ok(Results {
         schema: SCHEMA,
@@ -250,34 +250,6 @@ impl Session<'_> {
             }
         }
     }
-}
-
-/// Rates of the rounds of a contender in the base shape.
-fn rates(entries: &[Entry], contender: &str) -> Option<Vec<f64>> {
-    let entry = entries.iter().find(|e| e.axis == Axis::Base && e.contender == contender)?;
-    Some(Value::Rate.of_all(&entry.rounds, 0.0))
-}
-
-fn self_tests(entries: &[Entry], clock: f64) -> Vec<SelfTest> {
-    let mut tests = vec![];
-    let mut alike = |says: String, one: &str, two: &str, slack: f64| {
-        let (Some(of), Some(to)) = (rates(entries, one), rates(entries, two)) else { return };
-        if let Some(ratio) = Interval::of_ratio(&of, &to) {
-            let holds = ratio.low <= 1.0 + slack && ratio.high >= 1.0 - slack;
-            tests.push(SelfTest { says, found: format!("{:.3} ({:.3} to {:.3})", ratio.median, ratio.low, ratio.high), holds });
-        }
-    };
-    if let Some(again) = entries.iter().find(|entry| entry.contender.ends_with(" again")) {
-        let name = again.contender.trim_end_matches(" again");
-        alike(format!("A/A: {name} is as fast as itself; the ratio's interval covers 1"), &again.contender, name, 0.0);
-    }
-    alike("a FIFO is a pipe with a name: within 5 % of one another".into(), "fifo", "pipe-atomic", 0.05);
-    tests.push(SelfTest {
-        says: "reading the clock costs less than 200 ns, and is subtracted from how late payloads are".into(),
-        found: format!("{clock:.1} ns"),
-        holds: clock < 200.0,
-    });
-    tests
 }
 
 /// Reasons not to trust the figures of this machine now.

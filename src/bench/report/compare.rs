@@ -3,10 +3,10 @@
 use super::columns::wrapped;
 use super::figures::{Figure, Row, figures};
 use super::terminal::Look;
-use super::words::ratio;
+use super::words::{self, ratio};
 use crate::bench::contender::Family;
 use crate::bench::environment::Environment;
-use crate::bench::results::{Axis, Results};
+use crate::bench::results::{Axis, Results, Verdict as Found};
 use crate::bench::statistics::Interval;
 use crate::bench::value::Value;
 use std::fmt::Write;
@@ -141,8 +141,9 @@ pub fn report(old: &Results, new: &Results, look: Look) -> String {
         for (_, note) in notes.iter().filter(|(is, _)| *is) {
             say(&format!("warning: the {name} run {note}"), true);
         }
-        for test in run.self_tests.iter().filter(|test| !test.holds) {
-            say(&format!("warning: a self-test of the {name} run failed: {}", test.says), true);
+        // One that was not run is no news: who compares has often chosen few contenders.
+        for test in run.self_tests.iter().filter(|test| matches!(test.verdict, Found::Fails | Found::Undecided)) {
+            say(&format!("warning: a self-test of the {name} run {}: {}", words::verdict(test.verdict), test.says), true);
         }
     }
     for difference in differences(&old.environment, &new.environment) {

@@ -9,7 +9,7 @@ pub mod json;
 pub mod losses;
 pub mod numbers;
 #[cfg(test)]
-mod sample;
+pub mod sample;
 #[cfg(test)]
 mod schema_tests;
 pub mod terminal;

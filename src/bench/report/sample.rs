@@ -6,7 +6,7 @@ use crate::bench::kill::Fate;
 use crate::bench::measure::Used;
 use crate::bench::options::Options;
 use crate::bench::plan::{Case, Plan};
-use crate::bench::results::{Axis, Entry, Kill, Pace, Results, SCHEMA, SelfTest, Skipped, Summary};
+use crate::bench::results::{Axis, Entry, Kill, Pace, Results, SCHEMA, SelfTest, Skipped, Summary, Verdict};
 use crate::bench::session;
 use crate::bench::statistics::{Interval, median};
 use crate::bench::turn::{Aim, Late, Played};
@@ -26,6 +26,10 @@ pub struct Builder {
     made: Vec<Made>,
     rng: SmallRng,
     results: Results,
+}
+
+fn self_test(says: &str, found: &str, verdict: Verdict) -> SelfTest {
+    SelfTest { says: says.into(), found: found.into(), verdict }
 }
 
 /// The rounds of each figure.
@@ -52,7 +56,6 @@ impl Builder {
             commit: "0123abc".into(),
             optimized: true,
         };
-        let self_test = |says: &str, found: &str, holds| SelfTest { says: says.into(), found: found.into(), holds };
         let results = Results {
             schema: SCHEMA,
             version: "0.1.0".into(),
@@ -60,7 +63,7 @@ impl Builder {
             seed: 7,
             partial: false,
             environment,
-            self_tests: vec![self_test("A/A: the ratio's interval covers 1", "1.002 (0.981 to 1.020)", true)],
+            self_tests: vec![self_test("A/A: the ratio's interval covers 1", "1.002 (0.981 to 1.020)", Verdict::Holds)],
             noise: vec![],
             clock: 20.0,
             contenders: vec![],
@@ -201,11 +204,11 @@ fn make() -> Results {
     let mut results = builder.all();
     results.partial = true;
     results.noise = vec!["it was busy before the run began: load 3.90 2.00 1.00".into()];
-    results.self_tests.push(SelfTest {
-        says: "a FIFO is a pipe with a name: within 5 % of one another".into(),
-        found: "0.871 (0.850 to 0.902)".into(),
-        holds: false,
-    });
+    results.self_tests.extend([
+        self_test("a FIFO is a pipe with a name: within 5 % of one another", "0.871 (0.850 to 0.902)", Verdict::Fails),
+        self_test("a wide one", "0.971 (0.710 to 1.402); undecided: the interval is wider than ±10 %", Verdict::Undecided),
+        self_test("one of none", "fifo: has no base figure in this run", Verdict::NotRun),
+    ]);
     let shape = results.entries[0].shape;
     let skipped = |contender: &str, shape, why: &str| Skipped { contender: contender.into(), shape, why: why.into() };
     results.skipped = vec![

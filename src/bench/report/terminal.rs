@@ -4,9 +4,9 @@ use super::columns::{Columns, wrapped};
 use super::figures::{Figure, figures};
 use super::losses::{Rivals, standing};
 use super::numbers::time;
-use super::words::{crossover, fates, ratio, spread, waits};
+use super::words::{crossover, fates, ratio, spread, verdict, waits};
 use crate::bench::contender::Family;
-use crate::bench::results::{Axis, Results};
+use crate::bench::results::{Axis, Results, Verdict};
 use crate::bench::statistics::Interval;
 use crate::bench::value::Value;
 use std::fmt::Write;
@@ -46,8 +46,8 @@ pub fn report(results: &Results, look: Look, page: Option<&str>) -> String {
         say("partial: the run was stopped before its end", true);
     }
     for test in &results.self_tests {
-        let how = if test.holds { "holds" } else { "FAILED" };
-        say(&format!("self-test {how}: {}: {}", test.says, test.found), !test.holds);
+        let (how, bad) = (verdict(test.verdict), test.verdict != Verdict::Holds);
+        say(&format!("self-test {how}: {}: {}", test.says, test.found), bad);
     }
     let figures = figures(results);
     for figure in &figures {
@@ -202,8 +202,8 @@ mod tests {
     fn red_is_for_what_is_wrong_and_only_where_it_may_be() {
         assert!(!shown(80, false).contains('\x1b'));
         let red: Vec<String> = shown(200, true).lines().filter(|line| line.contains('\x1b')).map(str::to_owned).collect();
-        assert_eq!(red.len(), 3, "{red:?}");
-        for what in ["noisy machine", "partial", "self-test FAILED"] {
+        assert_eq!(red.len(), 5, "{red:?}");
+        for what in ["noisy machine", "partial", "self-test FAILED", "self-test UNDECIDED", "self-test NOT RUN"] {
             assert!(red.iter().any(|line| line.starts_with(&format!("\x1b[31m{what}"))), "{red:?}");
         }
     }

@@ -4,7 +4,7 @@ use super::numbers::{count, time};
 use crate::bench::contender::{Family, Waits};
 use crate::bench::environment::Environment;
 use crate::bench::kill::Fate;
-use crate::bench::results::{Axis, Crossover, Pace};
+use crate::bench::results::{Axis, Crossover, Pace, Verdict};
 use crate::bench::statistics::Interval;
 
 /// What who finds nothing does.
@@ -39,6 +39,16 @@ pub fn axis(axis: Axis) -> &'static str {
         Axis::Calls => "Jobs and their results",
         Axis::Commands => "Numbers to factor, at the command line",
         Axis::Latency => "How late payloads are",
+    }
+}
+
+/// What a self-test says.
+pub fn verdict(verdict: Verdict) -> &'static str {
+    match verdict {
+        Verdict::Holds => "holds",
+        Verdict::Fails => "FAILED",
+        Verdict::Undecided => "UNDECIDED",
+        Verdict::NotRun => "NOT RUN",
     }
 }
 

@@ -9,7 +9,7 @@ use crate::bench::contender::{Family, Result};
 use crate::bench::report::figures::{Figure, figures};
 use crate::bench::report::losses::{Rivals, Standing, standing};
 use crate::bench::report::words;
-use crate::bench::results::{Axis, Results};
+use crate::bench::results::{Axis, Results, Verdict};
 
 /// Nothing is loaded and nothing is run, whatever is in the page.
 const POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; img-src data:; base-uri 'none'; form-action 'none'";
@@ -64,8 +64,9 @@ fn notes(results: &Results) -> String {
     let mut note = |class: &str, what: &str, says: &str| {
         notes += &format!("<p class=\"note{class}\"><strong>{what}:</strong> {}</p>\n", escape(says));
     };
-    for test in results.self_tests.iter().filter(|test| !test.holds) {
-        note(" failed", "Self-test failed", &format!("{}. Found: {}", test.says, test.found));
+    for test in results.self_tests.iter().filter(|test| test.verdict != Verdict::Holds) {
+        let what = format!("Self-test {}", words::verdict(test.verdict));
+        note(" failed", &what, &format!("{}. Found: {}", test.says, test.found));
     }
     if results.partial {
         note("", "Partial", "the run was stopped before its end; what was finished is shown");
@@ -83,7 +84,7 @@ fn machine(results: &Results) -> String {
     }
     body += &format!("<dt>Seed</dt><dd>{}</dd>\n</dl>\n<h3>Self-tests</h3>\n<ul>\n", results.seed);
     for test in &results.self_tests {
-        let (class, how) = if test.holds { ("good", "holds") } else { ("bad", "FAILED") };
+        let (class, how) = (if test.verdict == Verdict::Holds { "good" } else { "bad" }, words::verdict(test.verdict));
         let (says, found) = (escape(&test.says), escape(&test.found));
         body += &format!("<li><strong class=\"{class}\">{how}</strong>: {says}. Found: {found}</li>\n");
     }
