@@ -73,12 +73,13 @@ pub struct Compare {
 
 const COMPARE: &str = "\
 Only figures that both runs have are compared: rate, CPU for each payload, and how late payloads are (p50, p99).
-A difference counts if the bootstrap interval of the ratio (95 %) does not cover 1; each run needs 3 rounds for that.
+A difference counts if the bootstrap interval of the ratio (95 %) does not cover 1; each run needs 6 rounds for that.
 Differences of the machines are told of.
 
 Exit codes:
-  0    nothing of gristmill became slower
-  1    the rate, the CPU or the p50 of one of gristmill's contenders became worse, by more than the interval and 5 %
+  0    nothing of gristmill became slower, or there are too few rounds to judge, which is said
+  1    the rate, the CPU or the p50 of one of gristmill's contenders became worse, by more than the interval, 5 %, and what
+       the contender that is measured twice shows of chance
   2    a file cannot be read, or is no result of gristmill bench; nothing was compared";
 
 /// Seats of a turn, but for a producer and one who collects.

@@ -65,7 +65,7 @@ pub struct Entry {
     pub summary: Option<Summary>,
 }
 
-/// Medians of the rounds, with the bounds within which 95 of 100 medians of other such rounds would be (bootstrap).
+/// Medians of the rounds, with the bounds within which 95 of 100 medians of other such rounds would be (bootstrap); of few rounds, with their range.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Summary {
     /// Payloads a second.

@@ -7,7 +7,10 @@ use serde::{Deserialize, Serialize};
 /// Resamples of an interval.
 const RESAMPLES: usize = 2000;
 
-/// A median and the bounds of its 95 % interval.
+/// With fewer values than so many an interval reaches from the least to the greatest: that is all that can be said of 95 %.
+pub const ENOUGH: usize = 6;
+
+/// A median and the bounds of its 95 % interval; of fewer values than [`ENOUGH`], their range.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Interval {
     /// The median of the rounds.
@@ -81,6 +84,17 @@ mod tests {
         assert!(9.0 <= interval.low && interval.low <= 10.5 && interval.high <= 30.0, "{interval:?}");
         assert_eq!(Interval::of(&[5.0]).unwrap(), Interval { median: 5.0, low: 5.0, high: 5.0 });
         assert_eq!(Interval::of(&[]), None);
+    }
+
+    #[test]
+    fn with_fewer_values_than_are_enough_it_is_their_range() {
+        let values: Vec<f64> = (1..=ENOUGH).map(|n| n as f64).collect();
+        for n in 1..ENOUGH {
+            let interval = Interval::of(&values[..n]).unwrap();
+            assert_eq!((interval.low, interval.high), (1.0, n as f64));
+        }
+        let interval = Interval::of(&values).unwrap();
+        assert!(interval.low > 1.0 && interval.high < ENOUGH as f64, "{interval:?}");
     }
 
     #[test]

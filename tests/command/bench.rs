@@ -12,7 +12,7 @@ fn a_run_writes_its_files_and_can_be_compared_with_itself_and_with_a_slower_one(
     let folder = Folder::new("bench-files");
     let [json, csv, html] = ["a.json", "a.csv", "a.html"].map(|name| folder.0.join(name));
     let files = ["--json", shown(&json), "--csv", shown(&csv), "--html", shown(&html)];
-    let ended = run(gristmill(&[&["bench", "--only", "gristmill-block", "--seed", "7"], &files[..]].concat()));
+    let ended = run(gristmill(&[&["bench", "--only", "gristmill-block", "--seed", "7", "--rounds", "6"], &files[..]].concat()));
     assert_eq!(ended.code, 0, "{}", ended.out());
     assert!(ended.out().ends_with(&format!("Charts and all numbers: {}\n", html.display())), "{}", ended.out());
     let read = |path: &Path| std::fs::read_to_string(path).unwrap();

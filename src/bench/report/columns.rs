@@ -4,38 +4,42 @@ use comfy_table::{CellAlignment, ColumnConstraint, Table, presets};
 
 /// A table without lines, of which columns give way if there is no room.
 pub struct Columns {
-    heads: Vec<&'static str>,
+    heads: Vec<String>,
     left: Vec<usize>,
     hidden: Vec<usize>,
-    gives_way: Vec<&'static str>,
+    gives_way: Vec<String>,
     rows: Vec<Vec<String>>,
+}
+
+fn owned(heads: &[&str]) -> Vec<String> {
+    heads.iter().map(|&head| head.to_owned()).collect()
 }
 
 impl Columns {
     /// With these heads. The first two columns are words, the others numbers.
-    pub fn new(heads: &[&'static str]) -> Columns {
-        Columns { heads: heads.to_vec(), left: vec![0, 1], hidden: vec![], gives_way: vec![], rows: vec![] }
+    pub fn new(heads: &[&str]) -> Columns {
+        Columns { heads: owned(heads), left: vec![0, 1], hidden: vec![], gives_way: vec![], rows: vec![] }
     }
 
     /// And one that is aligned to the left, if it is to be shown.
-    pub fn left(mut self, head: &'static str, shown: bool) -> Columns {
+    pub fn left(mut self, head: &str, shown: bool) -> Columns {
         self.left.push(self.heads.len());
         if !shown {
             self.hidden.push(self.heads.len());
         }
-        self.heads.push(head);
+        self.heads.push(head.into());
         self
     }
 
     /// And these.
-    pub fn more(mut self, heads: &[&'static str]) -> Columns {
-        self.heads.extend(heads);
+    pub fn more(mut self, heads: &[&str]) -> Columns {
+        self.heads.extend(owned(heads));
         self
     }
 
     /// Which are left out if there is no room, the first of these first.
-    pub fn gives_way(self, heads: &[&'static str]) -> Columns {
-        Columns { gives_way: heads.to_vec(), ..self }
+    pub fn gives_way(self, heads: &[&str]) -> Columns {
+        Columns { gives_way: owned(heads), ..self }
     }
 
     /// One more row.

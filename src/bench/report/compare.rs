@@ -1,18 +1,15 @@
 //! Two runs: what became slower or faster.
 
 use super::columns::wrapped;
-use super::figures::{Figure, Row, figures};
+use super::figures::{AGAIN, Figure, Row, figures};
 use super::terminal::Look;
 use super::words::{self, ratio};
 use crate::bench::contender::Family;
 use crate::bench::environment::Environment;
 use crate::bench::results::{Axis, Results, Verdict as Found};
-use crate::bench::statistics::Interval;
+use crate::bench::statistics::{ENOUGH, Interval};
 use crate::bench::value::Value;
 use std::fmt::Write;
-
-/// With fewer rounds than this in each run an interval says nothing.
-const ROUNDS: usize = 3;
 
 /// A difference that is smaller than this is not called a regression, however sure it is.
 const SLACK: f64 = 1.05;
@@ -45,6 +42,8 @@ pub struct Change {
     pub ratio: Interval,
     /// See [`Verdict`].
     pub verdict: Verdict,
+    /// How many times worse it may become before that is a regression.
+    pub slack: f64,
 }
 
 impl Change {
@@ -54,16 +53,39 @@ impl Change {
     }
 
     /// Whether a run that was to show that nothing became slower shows that something did: one of our own, in its rate, its CPU or its median
-    /// latency, by more than its interval and 5 %. The tail of latency is told of and not judged: it hangs on few payloads.
+    /// latency, by more than its interval and the slack. The tail of latency is told of and not judged: it hangs on few payloads.
     pub fn regression(&self) -> bool {
-        self.engine && self.verdict == Verdict::Slower && self.value != Value::P99 && self.worse() > SLACK
+        self.engine && self.verdict == Verdict::Slower && self.value != Value::P99 && self.worse() > self.slack
     }
+}
+
+/// How far apart chance alone has put a contender and itself in a run; `None` if none was measured twice.
+fn chance(run: &Results, value: Value) -> Option<f64> {
+    let rounds = |name: &str| {
+        let entry = run.entries.iter().find(|e| e.axis == Axis::Base && e.contender == name)?;
+        Some(value.of_all(&entry.rounds, run.clock))
+    };
+    let again = run.entries.iter().find_map(|entry| entry.contender.strip_suffix(AGAIN))?;
+    let ratio = Interval::of_ratio(&rounds(&format!("{again}{AGAIN}"))?, &rounds(again)?)?;
+    Some(ratio.high.max(1.0 / ratio.low)).filter(|chance| chance.is_finite())
+}
+
+/// What is no regression: 5 %, or more if one of the runs shows that chance does more.
+fn slack(old: &Results, new: &Results, value: Value) -> f64 {
+    [old, new].into_iter().filter_map(|run| chance(run, value)).fold(SLACK, f64::max)
 }
 
 /// All that both runs have.
 pub fn changes(old: &Results, new: &Results) -> Vec<Change> {
     let olds = figures(old);
     let mut changes = vec![];
+    let (rate, cpu) = (slack(old, new, Value::Rate), slack(old, new, Value::Cpu));
+    let slacks = |value| match value {
+        Value::Rate => rate,
+        Value::Cpu => cpu,
+        // Nobody's latency is measured twice.
+        _ => SLACK,
+    };
     for figure in &figures(new) {
         let like = |other: &&Figure| (other.axis, other.shape, other.pace) == (figure.axis, figure.shape, figure.pace);
         let Some(before) = olds.iter().find(like) else { continue };
@@ -75,7 +97,8 @@ pub fn changes(old: &Results, new: &Results) -> Vec<Change> {
             } else {
                 [Value::Rate, Value::Cpu, Value::P50]
             };
-            changes.extend(values.iter().filter_map(|&value| change(value, &was, &row, (old.clock, new.clock), figure)));
+            let change = |&value| change(value, (&was, &row), (old.clock, new.clock), figure, slacks(value));
+            changes.extend(values.iter().filter_map(change));
         }
     }
     changes.sort_by(|a, b| a.verdict.cmp(&b.verdict).then(far(b).total_cmp(&far(a))));
@@ -87,10 +110,10 @@ fn far(change: &Change) -> f64 {
     change.ratio.median.ln().abs()
 }
 
-fn change(value: Value, was: &Row, is: &Row, clocks: (f64, f64), figure: &Figure) -> Option<Change> {
+fn change(value: Value, (was, is): (&Row, &Row), clocks: (f64, f64), figure: &Figure, slack: f64) -> Option<Change> {
     let (old, new) = (value.of_all(&was.entry.rounds, clocks.0), value.of_all(&is.entry.rounds, clocks.1));
     let ratio = Interval::of_ratio(&new, &old).filter(|ratio| ratio.median.is_finite() && ratio.median > 0.0)?;
-    let verdict = if old.len().min(new.len()) < ROUNDS {
+    let verdict = if old.len().min(new.len()) < ENOUGH {
         Verdict::Unknown
     } else if ratio.covers(1.0) {
         Verdict::Same
@@ -100,7 +123,7 @@ fn change(value: Value, was: &Row, is: &Row, clocks: (f64, f64), figure: &Figure
         Verdict::Slower
     };
     let (contender, engine) = (is.info.name.clone(), is.info.family == Family::Engine);
-    Some(Change { contender, engine, figure: figure.title(), value, ratio, verdict })
+    Some(Change { contender, engine, figure: figure.title(), value, ratio, verdict, slack })
 }
 
 /// In what two machines differ, as far as figures hang on it.
@@ -164,19 +187,35 @@ pub fn report(old: &Results, new: &Results, look: Look) -> String {
     let (same, unknown) = (of(Verdict::Same).len(), of(Verdict::Unknown).len());
     say(&format!("\n{} compared: {same} show no difference (the interval covers 1)", changes.len()), false);
     if unknown > 0 {
-        say(&format!("{unknown} have too few rounds to say anything: {ROUNDS} are needed in both runs"), false);
+        say(&format!("{unknown} have too few rounds to say anything: {ENOUGH} are needed in both runs"), false);
     }
-    let regressions: Vec<&Change> = changes.iter().filter(|change| change.regression()).collect();
-    match regressions.first() {
-        None => say("gristmill: nothing slower by more than 5 % and its interval", false),
-        Some(_) => say(&format!("gristmill: {} slower by more than 5 % and its interval", regressions.len()), true),
+    let slacks: Vec<String> = [Value::Rate, Value::Cpu]
+        .into_iter()
+        .filter_map(|value| {
+            let slack = slack(old, new, value);
+            (slack > SLACK).then(|| format!("{} by {:.0} %", value.noun(), (slack - 1.0) * 100.0))
+        })
+        .collect();
+    if !slacks.is_empty() {
+        say(
+            &format!("Chance alone makes one contender differ from itself: {}. Less is no regression", slacks.join(", ")),
+            false,
+        );
+    }
+    let mut ours = changes.iter().filter(|change| change.engine).peekable();
+    if ours.peek().is_some() && ours.all(|change| change.verdict == Verdict::Unknown) {
+        say(&format!("gristmill: not judged: {ENOUGH} rounds are needed in each run (--rounds {ENOUGH})"), false);
+        return out;
+    }
+    match changes.iter().filter(|change| change.regression()).count() {
+        0 => say("gristmill: nothing slower by more than 5 %, chance and its interval", false),
+        some => say(&format!("gristmill: {some} slower by more than 5 %, chance and its interval"), true),
     }
     out
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::figures::AGAIN;
     use super::super::sample::{self, Builder};
     use super::*;
     use crate::bench::contender::Waits;
@@ -221,10 +260,29 @@ mod tests {
     }
 
     #[test]
-    fn two_rounds_say_nothing() {
+    fn five_rounds_say_nothing_and_six_do() {
         let (old, mut new) = (run(1e6, 100.0), run(5e5, 100.0));
-        new.entries.iter_mut().for_each(|entry| entry.rounds.truncate(2));
+        let look = Look { color: false, width: 100 };
+        new.entries.iter_mut().for_each(|entry| entry.rounds.truncate(6));
+        assert!(verdicts(&old, &new).iter().any(|found| found.3));
+        new.entries.iter_mut().for_each(|entry| entry.rounds.truncate(5));
         assert!(verdicts(&old, &new).iter().all(|found| found.2 == Verdict::Unknown && !found.3));
+        let said = report(&old, &new, look);
+        assert!(said.ends_with("gristmill: not judged: 6 rounds are needed in each run (--rounds 6)\n"), "{said}");
+    }
+
+    #[test]
+    fn what_chance_does_to_one_that_is_measured_twice_is_no_regression() {
+        let (mut old, new) = (run(1e6, 100.0), run(8e5, 120.0));
+        let regressions = |old: &Results| verdicts(old, &new).iter().filter(|found| found.3).count();
+        assert_eq!(regressions(&old), 2, "the rate and CPU");
+        let mut again = old.entries[1].clone();
+        again.contender += AGAIN;
+        again.rounds.iter_mut().for_each(|round| round.wall = round.wall * 14 / 10);
+        old.entries.push(again);
+        assert_eq!(regressions(&old), 1, "CPU alone");
+        let said = report(&old, &new, Look { color: false, width: 200 });
+        assert!(said.contains("differ from itself: rate by 4"), "{said}");
     }
 
     #[test]
@@ -255,7 +313,10 @@ mod tests {
     fn the_report_ends_with_what_decides() {
         let look = Look { color: false, width: 80 };
         let ends = |old: &Results, new: &Results| report(old, new, look).lines().last().unwrap().to_owned();
-        assert_eq!(ends(&run(1e6, 100.0), &run(1e6, 100.0)), "gristmill: nothing slower by more than 5 % and its interval");
-        assert_eq!(ends(&run(1e6, 100.0), &run(5e5, 100.0)), "gristmill: 1 slower by more than 5 % and its interval");
+        assert_eq!(
+            ends(&run(1e6, 100.0), &run(1e6, 100.0)),
+            "gristmill: nothing slower by more than 5 %, chance and its interval"
+        );
+        assert_eq!(ends(&run(1e6, 100.0), &run(5e5, 100.0)), "gristmill: 1 slower by more than 5 %, chance and its interval");
     }
 }

@@ -25,6 +25,11 @@ impl Row<'_> {
         self.entry.contender.ends_with(AGAIN)
     }
 
+    /// How many rounds it has.
+    pub fn rounds(&self) -> usize {
+        self.entry.rounds.len()
+    }
+
     /// The median of a quantity.
     pub fn median(&self, value: Value) -> Option<f64> {
         Some(value.in_summary(self.summary)?.median)
@@ -56,6 +61,11 @@ impl<'a> Figure<'a> {
     /// What it is about: how late payloads are, or how many there are in a second.
     pub fn value(&self) -> Value {
         if self.axis == Axis::Latency { Value::P50 } else { Value::Rate }
+    }
+
+    /// The rounds of those who have all of them.
+    pub fn rounds(&self) -> usize {
+        self.rows.iter().map(Row::rounds).max().unwrap_or(0)
     }
 
     /// The rows without those that are here a second time.

@@ -45,6 +45,11 @@ impl Loss<'_> {
         self.ratio.is_none_or(|ratio| ratio.low > 1.0)
     }
 
+    /// The rounds of whoever has fewer.
+    pub fn rounds(&self) -> usize {
+        self.ours.rounds().min(self.rival.rounds())
+    }
+
     fn by(&self) -> f64 {
         self.ratio.map_or(f64::INFINITY, |ratio| ratio.median)
     }

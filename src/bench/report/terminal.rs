@@ -4,7 +4,7 @@ use super::columns::{Columns, wrapped};
 use super::figures::{Figure, figures};
 use super::losses::{Rivals, standing};
 use super::numbers::time;
-use super::words::{crossover, fates, ratio, spread, verdict, waits};
+use super::words::{bounds, crossover, fates, fewer, ratio, spread, verdict, waits};
 use crate::bench::contender::Family;
 use crate::bench::results::{Axis, Results, Verdict};
 use crate::bench::statistics::Interval;
@@ -56,7 +56,7 @@ pub fn report(results: &Results, look: Look, page: Option<&str>) -> String {
         let columns = if figure.axis == Axis::Latency { latencies(figure) } else { rates(figure) };
         columns.fitting(look.width).lines().for_each(|line| say(line, false));
         if figure.axis == Axis::Base {
-            say("bars: █ to the lower bound of the interval, ▓ to the median, ░ to the upper bound", false);
+            say("bars: █ to the lower bound, ▓ to the median, ░ to the upper bound", false);
         }
     }
     losses(results, &figures, &mut say);
@@ -88,10 +88,11 @@ pub fn report(results: &Results, look: Look, page: Option<&str>) -> String {
 fn rates(figure: &Figure) -> Columns {
     const SHOWN: [Value; 4] = [Value::Cpu, Value::Switches, Value::Calls, Value::Idle];
     // The last ones give way first.
-    let mut columns = Columns::new(&["contender", "waits", "a second", "95 %", "CPU each"])
+    let (all, bounds) = (figure.rounds(), bounds(figure.rounds()));
+    let mut columns = Columns::new(&["contender", "waits", "a second", &bounds, "CPU each"])
         .left("", figure.axis == Axis::Base)
         .more(&["switches/M", "calls/M", "idle CPU"])
-        .gives_way(&["idle CPU", "calls/M", "switches/M", "95 %", "CPU each", "", "waits"]);
+        .gives_way(&["idle CPU", "calls/M", "switches/M", &bounds, "CPU each", "", "waits"]);
     let most = figure.rows.iter().map(|row| row.summary.rate.high).fold(f64::MIN_POSITIVE, f64::max);
     for row in &figure.rows {
         let name = match row.info.family {
@@ -107,7 +108,7 @@ fn rates(figure: &Figure) -> Columns {
             name,
             waits(row.info.waits).into(),
             shown(rate.median),
-            spread(rate, shown),
+            spread(rate, shown) + &fewer(row.rounds(), all),
             cpu,
             bar,
             switches,
@@ -127,11 +128,12 @@ fn bar(rate: Interval, most: f64) -> String {
 }
 
 fn latencies(figure: &Figure) -> Columns {
-    let mut columns = Columns::new(&["contender", "waits", "p50", "95 %", "p99", "p99.9", "CPU each"])
-        .gives_way(&["CPU each", "95 %", "p99.9", "waits"]);
+    let (all, bounds) = (figure.rounds(), bounds(figure.rounds()));
+    let mut columns = Columns::new(&["contender", "waits", "p50", &bounds, "p99", "p99.9", "CPU each"])
+        .gives_way(&["CPU each", &bounds, "p99.9", "waits"]);
     for row in &figure.rows {
         let at = |value: Value| row.median(value).map_or("–".into(), |median| value.show(median));
-        let p50 = row.summary.p50.map_or("–".into(), |p50| spread(p50, time));
+        let p50 = row.summary.p50.map_or("–".into(), |p50| spread(p50, time) + &fewer(row.rounds(), all));
         let who = (row.entry.contender.clone(), waits(row.info.waits).into());
         columns.row([who.0, who.1, at(Value::P50), p50, at(Value::P99), at(Value::P999), at(Value::Cpu)]);
     }
@@ -196,6 +198,24 @@ mod tests {
         assert!(row(&narrow).contains("12.4 M"), "{}", row(&narrow));
         assert!(row(&narrow).contains('█') && !narrow.contains("idle CPU"), "{}", row(&narrow));
         assert!(wide.contains("idle CPU") && row(&wide).contains('–'));
+    }
+
+    #[test]
+    fn few_rounds_are_called_a_range() {
+        let mut results = sample::full();
+        assert!(!shown(200, false).contains("range of"));
+        results.entries.iter_mut().for_each(|entry| entry.rounds.truncate(3));
+        let few = report(&results, Look { color: false, width: 200 }, None);
+        let heads: Vec<&str> = few.lines().filter(|line| line.starts_with(" contender ") && line.contains("waits")).collect();
+        assert!(
+            !heads.is_empty() && heads.iter().all(|head| head.contains("range of 3") && !head.contains("95 %")),
+            "{heads:?}"
+        );
+        // One whose rounds have failed has a range where others have an interval.
+        let mut results = sample::full();
+        results.entries[0].rounds.truncate(4);
+        let mixed = report(&results, Look { color: false, width: 200 }, None);
+        assert_eq!(mixed.matches("(range of 4)").count(), 1, "{mixed}");
     }
 
     #[test]

@@ -5,7 +5,7 @@ use crate::bench::contender::{Family, Waits};
 use crate::bench::environment::Environment;
 use crate::bench::kill::Fate;
 use crate::bench::results::{Axis, Crossover, Pace, Verdict};
-use crate::bench::statistics::Interval;
+use crate::bench::statistics::{ENOUGH, Interval};
 
 /// What who finds nothing does.
 pub fn waits(waits: Waits) -> &'static str {
@@ -58,6 +58,26 @@ pub fn pace(pace: Pace) -> String {
         Pace::Share(share) => format!("at {:.0} % of its own maximum", share * 100.0),
         Pace::Common(rate) => format!("at {} payloads a second", count(rate)),
     }
+}
+
+/// What the bounds of intervals are, as the head of a column.
+pub fn bounds(rounds: usize) -> String {
+    if rounds < ENOUGH { format!("range of {rounds}") } else { "95 %".into() }
+}
+
+/// And as part of a sentence.
+pub fn intervals(rounds: usize) -> String {
+    match rounds {
+        1 => "there is one round, and no interval".into(),
+        _ if rounds < ENOUGH => format!("thin lines are the range of {rounds} rounds"),
+        _ => "thin lines are 95 % bootstrap intervals".into(),
+    }
+}
+
+/// Follows the bounds of one who has fewer rounds than a column's head says.
+pub fn fewer(rounds: usize, of: usize) -> String {
+    let (own, head) = (bounds(rounds), bounds(of));
+    if own == head { String::new() } else { format!(" ({own})") }
 }
 
 /// The bounds of an interval.
@@ -137,6 +157,13 @@ pub fn card(e: &Environment) -> Vec<(&'static str, String)> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn few_rounds_have_a_range_and_no_95_percent() {
+        assert_eq!([1, 3, 5].map(bounds), ["range of 1", "range of 3", "range of 5"]);
+        assert_eq!([6, 7, 100].map(bounds), ["95 %"; 3]);
+        assert_eq!([fewer(4, 7), fewer(6, 7), fewer(3, 3), fewer(2, 3)], [" (range of 4)", "", "", " (range of 2)"]);
+    }
 
     #[test]
     fn fates_say_the_worst_of_each_kind_and_how_often() {

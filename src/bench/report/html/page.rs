@@ -112,8 +112,9 @@ fn base(figures: &[Figure]) -> Result<String> {
     let svg =
         bars::rates("chart-base", &format!("Bar chart. {title}.{best} All numbers are in the table of this figure."), figure)?;
     let caption = format!(
-        "{title}. Medians of all rounds; the thin lines are 95 % bootstrap intervals. Compare like wait policies: who spins pays with CPU. \
-         Bars are not drawn to a logarithm, so that twice as long is twice as many."
+        "{title}. Medians of all rounds; {}. Compare like wait policies: who spins pays with CPU. \
+         Bars are not drawn to a logarithm, so that twice as long is twice as many.",
+        words::intervals(figure.rounds())
     );
     Ok(legend() + &chart(&svg, "Payloads a second, by contender", &caption))
 }
@@ -155,6 +156,7 @@ fn told(standing: &Standing, caption: &str) -> String {
 
 fn axes(results: &Results, figures: &[Figure]) -> Result<String> {
     let mut body = String::new();
+    let intervals = words::intervals(figures.iter().map(Figure::rounds).max().unwrap_or(0));
     for (n, one) in charts(results, figures).into_iter().enumerate() {
         let svg = lines(&format!("chart-axis-{n}"), &format!("Line chart. {}.", one.heading), &one.ticks, &one.lines)?;
         let picked = one.lines.iter().all(|line| line.picked);
@@ -167,7 +169,7 @@ fn axes(results: &Results, figures: &[Figure]) -> Result<String> {
         let ring =
             if ring { " A ring marks the work from which on a contender has 95 % of the fastest one's rate." } else { "" };
         let caption = format!(
-            "Medians with 95 % intervals. Circle and full line: adaptive; square and dashes: blocks; triangle and dots: spins.{ring}{others}"
+            "Medians; {intervals}. Circle and full line: adaptive; square and dashes: blocks; triangle and dots: spins.{ring}{others}"
         );
         body += &format!("<h3>{}</h3>\n{}", one.heading, chart(&svg, one.heading, &caption));
     }
@@ -180,9 +182,11 @@ fn latency(figures: &[Figure]) -> Result<String> {
         let title = figure.title();
         let label = format!("Chart of percentiles. {title}.");
         let svg = bars::latencies(&format!("chart-latency-{n}"), &label, figure)?;
-        let caption =
-            "From the moment a payload was due to its end. Circle: p50, with its 95 % interval; square: p99; triangle: p99.9.";
-        body += &format!("<h3>{}</h3>\n{}", escape(&title), chart(&svg, &title, caption));
+        let caption = format!(
+            "From the moment a payload was due to its end. Circle: p50; square: p99; triangle: p99.9. At the circle, {}.",
+            words::intervals(figure.rounds())
+        );
+        body += &format!("<h3>{}</h3>\n{}", escape(&title), chart(&svg, &title, &caption));
     }
     Ok(if body.is_empty() { body } else { legend() + &body })
 }

@@ -31,9 +31,10 @@ fn one(figure: &Figure, title: &str) -> String {
         [Value::Rate, Value::Cpu, Value::Switches, Value::Calls, Value::Idle, Value::Memory, Value::StartUp];
     const LATE: [Value; 4] = [Value::P50, Value::P99, Value::P999, Value::Cpu];
     let values: &[Value] = if figure.axis == Axis::Latency { &LATE } else { &RATE };
+    let (all, bounds) = (figure.rounds(), words::bounds(figure.rounds()));
     let mut heads = vec!["contender", "family", "waits"];
     for value in values {
-        heads.extend([value.name(), "95 %"]);
+        heads.extend([value.name(), &bounds]);
     }
     heads.push("rounds");
     let rows = figure.rows.iter().map(|row| {
@@ -42,11 +43,12 @@ fn one(figure: &Figure, title: &str) -> String {
             let interval = value.in_summary(row.summary);
             let show = |number| value.show(number);
             cells.push(interval.map_or("–".into(), |i| show(i.median)).into());
-            cells.push(Cell::marked(interval.map_or("–".into(), |i| words::spread(i, show)), "dim"));
+            let spread = interval.map_or("–".into(), |i| words::spread(i, show) + &words::fewer(row.rounds(), all));
+            cells.push(Cell::marked(spread, "dim"));
         }
         cells.push(match row.entry.failures.first() {
-            None => row.entry.rounds.len().to_string().into(),
-            Some(why) => Cell::marked(format!("{}; {} failed: {why}", row.entry.rounds.len(), row.entry.failures.len()), "bad"),
+            None => row.rounds().to_string().into(),
+            Some(why) => Cell::marked(format!("{}; {} failed: {why}", row.rounds(), row.entry.failures.len()), "bad"),
         });
         cells
     });
@@ -55,9 +57,10 @@ fn one(figure: &Figure, title: &str) -> String {
 
 /// Those who are behind, the worst first.
 pub fn losses(standing: &Standing, caption: &str) -> String {
+    let all = standing.losses.iter().map(Loss::rounds).max().unwrap_or(0);
     let row = |loss: &Loss| {
         let show = |row: &Row| row.median(loss.value).map_or("–".into(), |median| loss.value.show(median));
-        let by = loss.ratio.map_or("the other has none".into(), words::ratio);
+        let by = loss.ratio.map_or("the other has none".into(), |r| words::ratio(r) + &words::fewer(loss.rounds(), all));
         let sure = if loss.certain() { Cell::marked("yes", "bad") } else { "no: covers 1".into() };
         vec![
             Cell::marked(format!("{} ({})", loss.ours.info.name, words::waits(loss.ours.info.waits)), "ours"),
@@ -70,7 +73,8 @@ pub fn losses(standing: &Standing, caption: &str) -> String {
             show(&loss.rival).into(),
         ]
     };
-    let heads = ["ours", "what", "figure", "first", "certain", "times worse (95 %)", "ours", "first"];
+    let worse = format!("times worse ({})", words::bounds(all));
+    let heads = ["ours", "what", "figure", "first", "certain", &worse, "ours", "first"];
     table(caption, &heads, 5, standing.losses.iter().map(row))
 }
 
