@@ -7,6 +7,7 @@ pub mod command;
 pub mod contender;
 pub mod contenders;
 pub mod control;
+mod crossover;
 mod environment;
 pub mod isolate;
 pub mod kill;

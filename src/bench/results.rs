@@ -1,6 +1,6 @@
 //! What a run found: all of it, as it is kept in JSON. `benches/schema.md` says what each field is.
 
-use super::contender::{Info, Shape};
+use super::contender::{Info, Shape, Waits};
 use super::environment::Environment;
 use super::kill::Fate;
 use super::statistics::Interval;
@@ -126,13 +126,37 @@ pub enum Verdict {
     NotRun,
 }
 
-/// From which length of a job on the choice of a queue makes no difference.
+/// From which length of a job on the choice makes no difference, among contenders that cross a process boundary and wait alike.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Crossover {
+    /// How all of them wait.
+    pub waits: Waits,
+    /// Nanoseconds of the longest work measured.
+    pub longest: u64,
+    /// The greatest length of a job at which the choice still matters.
+    pub length: Length,
+    /// From which length on each of them has 95 % of the fastest one's rate.
+    pub contenders: Vec<Crossing>,
+}
+
+/// See [`Crossover::contenders`].
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Crossing {
     /// The contender that is compared with the fastest one.
     pub contender: String,
-    /// Nanoseconds of work from which on it has 95 % of the fastest one's rate; `None` if it has not at the longest work measured.
-    pub work: Option<f64>,
+    /// From where on it is like that.
+    pub length: Length,
+}
+
+/// Nanoseconds of work, with the bounds of its interval (bootstrap over rounds); `None` is more than the longest measured.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Length {
+    /// By the medians of the rounds.
+    pub median: Option<f64>,
+    /// The lower bound.
+    pub low: Option<f64>,
+    /// The upper bound.
+    pub high: Option<f64>,
 }
 
 /// What a killed consumer costs.

@@ -1,12 +1,13 @@
 //! A run: turns in random order, round by round, and what they say together.
 
 use super::contender::{Contender, Info, Pattern, Result, Shape};
+use super::crossover::crossovers;
 use super::environment::{self, Environment};
 use super::isolate::{self, Ended, isolated};
 use super::kill::{self, Fate};
 use super::measure;
 use super::plan::{Case, Plan};
-use super::results::{Axis, Crossover, Entry, Kill, Pace, Results, SCHEMA, Skipped, Summary};
+use super::results::{Axis, Entry, Kill, Pace, Results, SCHEMA, Skipped, Summary};
 use super::self_tests;
 use super::statistics::median;
 use super::turn::{Aim, Lengths, Played, play};
@@ -75,6 +76,7 @@ pub fn run(
     environment.load_after = environment::load();
     let self_tests = self_tests::all(&session.entries, &session.skipped, clock);
     let noise = noise(&environment, stolen, environment::stolen(), &session.entries);
+    let infos: Vec<Info> = contenders.iter().map(|c| c.info()).collect();
     Ok(Results {
         schema: SCHEMA,
         version: env!("CARGO_PKG_VERSION").into(),
@@ -85,9 +87,9 @@ pub fn run(
         self_tests,
         noise,
         clock,
-        contenders: contenders.iter().map(|c| c.info()).collect(),
         skipped: session.skipped,
-        crossovers: crossovers(&session.entries),
+        crossovers: crossovers(&session.entries, &infos),
+        contenders: infos,
         entries: session.entries,
         kills: session.kills,
     })
@@ -279,57 +281,11 @@ fn noise(environment: &Environment, before: Option<(u64, u64)>, after: Option<(u
     noise
 }
 
-/// From which length of a job on each contender has 95 % of the fastest one's rate: between two lengths, by straight lines over the logarithm.
-pub fn crossovers(entries: &[Entry]) -> Vec<Crossover> {
-    let mut works: Vec<u64> = entries.iter().filter(|e| e.axis == Axis::Work).map(|e| e.shape.work).collect();
-    works.sort_unstable();
-    works.dedup();
-    if works.is_empty() {
-        return vec![];
-    }
-    let rate = |name: &str, work: u64| {
-        let mut at = entries.iter().filter(|e| matches!(e.axis, Axis::Base | Axis::Work) && e.shape.work == work);
-        Some(at.find(|e| e.contender == name)?.summary.as_ref()?.rate.median)
-    };
-    let works: Vec<u64> = [0].into_iter().chain(works).collect();
-    let bare = entries.iter().filter(|e| e.axis == Axis::Base && !e.contender.ends_with(" again"));
-    let names: Vec<&str> = bare.map(|e| e.contender.as_str()).collect();
-    let fastest = |work: u64| names.iter().filter_map(|name| rate(name, work)).fold(0.0, f64::max);
-    let shares = |name: &str| -> Vec<(f64, f64)> {
-        works.iter().filter_map(|&work| Some((work as f64, rate(name, work)? / fastest(work)))).collect()
-    };
-    names.iter().map(|name| Crossover { contender: name.to_string(), work: crossing(&shares(name), 0.95) }).collect()
-}
-
-/// Where a line through these points reaches a value for good; points by their first coordinate.
-fn crossing(points: &[(f64, f64)], value: f64) -> Option<f64> {
-    let below = points.iter().rposition(|point| point.1 < value);
-    let Some(below) = below else { return points.first().map(|point| point.0) };
-    let (from, to) = (points[below], points.get(below + 1)?);
-    let share = (value - from.1) / (to.1 - from.1);
-    let (start, end) = (from.0.max(100.0).ln(), to.0.ln());
-    Some((start + share * (end - start)).exp())
-}
-
 /// The parts of a run that tests leave out.
 impl Lengths {
     /// As short as anything can be that still shows that a contender works.
     pub fn shortest() -> Lengths {
         let millis = Duration::from_millis;
         Lengths { warm_up: millis(1), measured: millis(5), idle: millis(0) }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_crossing_lies_between_the_points_around_it() {
-        let points = [(0.0, 0.1), (1_000.0, 0.5), (10_000.0, 0.9), (100_000.0, 1.0)];
-        let at = crossing(&points, 0.95).unwrap();
-        assert!((at - 31_622.8).abs() < 1.0, "{at}");
-        assert_eq!(crossing(&[(0.0, 1.0), (1_000.0, 0.99)], 0.95), Some(0.0), "no difference at all");
-        assert_eq!(crossing(&[(0.0, 0.1), (1_000.0, 0.5)], 0.95), None, "not at the longest either");
     }
 }

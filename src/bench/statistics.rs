@@ -5,7 +5,7 @@ use rand::{RngExt, SeedableRng};
 use serde::{Deserialize, Serialize};
 
 /// Resamples of an interval.
-const RESAMPLES: usize = 2000;
+pub const RESAMPLES: usize = 2000;
 
 /// With fewer values than so many an interval reaches from the least to the greatest: that is all that can be said of 95 %.
 pub const ENOUGH: usize = 6;
@@ -37,7 +37,8 @@ impl Interval {
         Interval::between(median(of)? / median(to)?, ratios)
     }
 
-    fn between(median: f64, mut resamples: Vec<f64>) -> Option<Interval> {
+    /// From resamples; a median may be infinite.
+    pub fn between(median: f64, mut resamples: Vec<f64>) -> Option<Interval> {
         resamples.sort_by(f64::total_cmp);
         let at = |share: f64| resamples.get((share * (resamples.len() - 1) as f64).round() as usize).copied();
         Some(Interval { median, low: at(0.025)?.min(median), high: at(0.975)?.max(median) })
@@ -49,7 +50,8 @@ impl Interval {
     }
 }
 
-fn resampled(values: &[f64], rng: &mut SmallRng) -> Vec<f64> {
+/// As many of the values, drawn at random.
+pub fn resampled(values: &[f64], rng: &mut SmallRng) -> Vec<f64> {
     (0..values.len()).map(|_| values[rng.random_range(0..values.len())]).collect()
 }
 

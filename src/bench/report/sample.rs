@@ -1,13 +1,13 @@
 //! Made-up results for tests: few contenders with chosen figures, or many on all axes.
 
 use crate::bench::contender::{Family, Info, Pattern, Waits};
+use crate::bench::crossover::crossovers;
 use crate::bench::environment::Environment;
 use crate::bench::kill::Fate;
 use crate::bench::measure::Used;
 use crate::bench::options::Options;
 use crate::bench::plan::{Case, Plan};
 use crate::bench::results::{Axis, Entry, Kill, Pace, Results, SCHEMA, SelfTest, Skipped, Summary, Verdict};
-use crate::bench::session;
 use crate::bench::statistics::{Interval, median};
 use crate::bench::turn::{Aim, Late, Played};
 use rand::rngs::SmallRng;
@@ -101,7 +101,7 @@ impl Builder {
         for pace in [Pace::Common(plan.common)].into_iter().chain(plan.shares.iter().map(|&share| Pace::Share(share))) {
             self.case(latency, Some(pace));
         }
-        self.results.crossovers = session::crossovers(&self.results.entries);
+        self.results.crossovers = crossovers(&self.results.entries, &self.results.contenders);
         self.results
     }
 

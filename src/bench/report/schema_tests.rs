@@ -68,8 +68,14 @@ fn every_field_has_a_unit_and_a_meaning_and_every_word_is_listed() {
     for row in &rows {
         assert!(row.len() == 3 && row.iter().all(|cell| !cell.trim().is_empty()), "{row:?}");
     }
-    let words =
-        ["self_tests[].verdict", "contenders[].family", "contenders[].waits", "entries[].axis", "entries[].shape.pattern"];
+    let words = [
+        "self_tests[].verdict",
+        "crossovers[].waits",
+        "contenders[].family",
+        "contenders[].waits",
+        "entries[].axis",
+        "entries[].shape.pattern",
+    ];
     for path in words.into_iter().chain(["entries[].aim"]) {
         let row = rows.iter().find(|row| row[0] == path).unwrap_or_else(|| panic!("{path}"));
         for word in &found[path] {

@@ -67,8 +67,11 @@ pub fn report(results: &Results, look: Look, page: Option<&str>) -> String {
         say(&format!("  {}: {}", kill.contender, fates(&kill.fates)), false);
     }
     if !results.crossovers.is_empty() {
-        say("\nFrom which length of a job on the queue makes no difference (95 % of the fastest)", false);
-        crossovers(results).fitting(look.width).lines().for_each(|line| say(line, false));
+        let heading = "\nCrossover: up to which length of a job it matters who is chosen among processes that wait alike";
+        say(&format!("{heading} (until all have 95 % of the fastest)"), false);
+    }
+    for one in &results.crossovers {
+        say(&format!("  {}", crossover(one)), false);
     }
     if !results.skipped.is_empty() {
         say("\nNot measured", false);
@@ -161,16 +164,6 @@ fn losses(results: &Results, figures: &[Figure], say: &mut dyn FnMut(&str, bool)
     if standing.losses.len() > LOSSES {
         say(&format!("  and {} more, in the page", standing.losses.len() - LOSSES), false);
     }
-}
-
-fn crossovers(results: &Results) -> Columns {
-    let mut columns = Columns::new(&["contender", "from"]);
-    let mut all: Vec<_> = results.crossovers.iter().collect();
-    all.sort_by(|a, b| a.work.unwrap_or(f64::INFINITY).total_cmp(&b.work.unwrap_or(f64::INFINITY)));
-    for one in all {
-        columns.row([one.contender.clone(), crossover(one)]);
-    }
-    columns
 }
 
 #[cfg(test)]

@@ -4,7 +4,7 @@ use super::numbers::{count, time};
 use crate::bench::contender::{Family, Waits};
 use crate::bench::environment::Environment;
 use crate::bench::kill::Fate;
-use crate::bench::results::{Axis, Crossover, Pace, Verdict};
+use crate::bench::results::{Axis, Crossing, Crossover, Length, Pace, Verdict};
 use crate::bench::statistics::{ENOUGH, Interval};
 
 /// What who finds nothing does.
@@ -91,13 +91,33 @@ pub fn ratio(ratio: Interval) -> String {
     format!("{} ({} – {})", digits(ratio.median), digits(ratio.low), digits(ratio.high))
 }
 
-/// A length of work from which on the queue makes no difference.
+/// From which length of work on there is no difference, with its bounds.
+pub fn length(length: Length, longest: u64) -> String {
+    let one = |nanos: Option<f64>| match nanos {
+        Some(nanos) if nanos > 0.0 => time(nanos),
+        Some(_) => "none".into(),
+        None => format!("more than {}", time(longest as f64)),
+    };
+    let [median, low, high] = [length.median, length.low, length.high].map(one);
+    if low == high { median } else { format!("{median} ({low} – {high})") }
+}
+
+/// To sort by: how far off it is.
+pub fn reach(one: &Crossing) -> f64 {
+    one.length.median.unwrap_or(f64::INFINITY)
+}
+
+/// The answer for those who wait alike: up to which length of a job it matters who is chosen.
 pub fn crossover(crossover: &Crossover) -> String {
-    match crossover.work {
-        Some(work) if work > 0.0 => time(work),
-        Some(_) => "no difference without work".into(),
-        None => "not at the longest measured".into(),
-    }
+    let of = crossover.contenders.len();
+    let behind = crossover.contenders.iter().filter(|one| one.length.median.is_none()).count();
+    let last = crossover.contenders.iter().max_by(|a, b| reach(a).total_cmp(&reach(b)));
+    let who = match last {
+        _ if behind > 0 => format!("; there {behind} of {of} are still behind"),
+        Some(last) if last.length.median > Some(0.0) => format!("; the last of {of} is {}", last.contender),
+        _ => format!("; all {of} are alike without work"),
+    };
+    format!("{}: {}{who}", waits(crossover.waits), length(crossover.length, crossover.longest))
 }
 
 /// What happened in all tries.
@@ -163,6 +183,20 @@ mod tests {
         assert_eq!([1, 3, 5].map(bounds), ["range of 1", "range of 3", "range of 5"]);
         assert_eq!([6, 7, 100].map(bounds), ["95 %"; 3]);
         assert_eq!([fewer(4, 7), fewer(6, 7), fewer(3, 3), fewer(2, 3)], [" (range of 4)", "", "", " (range of 2)"]);
+    }
+
+    #[test]
+    fn a_crossover_is_one_number_and_who_is_last() {
+        let far = |median, low, high| Length { median, low, high };
+        let one = |contender: &str, length| Crossing { contender: contender.into(), length };
+        let (near, last) = (far(Some(0.0), Some(0.0), Some(900.0)), far(Some(2e4), Some(1e4), None));
+        let contenders = vec![one("near", near), one("late", last)];
+        let mut found = Crossover { waits: Waits::Block, longest: 100_000, length: last, contenders };
+        assert_eq!(length(near, 100_000), "none (none – 900 ns)");
+        assert_eq!(crossover(&found), "blocks: 20.0 µs (10.0 µs – more than 100 µs); the last of 2 is late");
+        let never = far(None, None, None);
+        (found.length, found.contenders[1].length) = (never, never);
+        assert_eq!(crossover(&found), "blocks: more than 100 µs; there 1 of 2 are still behind");
     }
 
     #[test]

@@ -105,8 +105,10 @@ fn chart(
     pick(&mut lines);
     if axis == Axis::Work {
         for line in &mut lines {
-            let crossover = results.crossovers.iter().find(|crossover| crossover.contender == line.name);
-            line.ring = crossover.and_then(|crossover| crossover.work).filter(|work| *work > NO_WORK as f64).map(f64::log10);
+            let mut all = results.crossovers.iter().flat_map(|crossover| &crossover.contenders);
+            let crossing = all.find(|crossing| crossing.contender == line.name);
+            line.ring =
+                crossing.and_then(|crossing| crossing.length.median).filter(|work| *work > NO_WORK as f64).map(f64::log10);
         }
     }
     Some(Chart { heading, ticks: Ticks { title, ticks }, lines })

@@ -31,7 +31,7 @@ pub fn page(results: &Results) -> Result<String> {
     part("axes", "What the rate depends on", axes(results, &figures)?);
     part("latency", "Latency", latency(&figures)?);
     part("kills", "A worker is killed", kills(results));
-    part("crossover", "Crossover", crossover(results));
+    part("crossover", "Crossover", crossover(results, &figures));
     if !results.skipped.is_empty() {
         part("skipped", "Not measured", tables::skipped(results));
     }
@@ -166,8 +166,11 @@ fn axes(results: &Results, figures: &[Figure]) -> Result<String> {
             " Picked out: gristmill's, and the best of each family. Grey: all others; the tables have them."
         };
         let ring = one.lines.iter().any(|line| line.picked && line.ring.is_some());
-        let ring =
-            if ring { " A ring marks the work from which on a contender has 95 % of the fastest one's rate." } else { "" };
+        let ring = if ring {
+            " A ring marks the work from which on a contender has 95 % of the rate of the fastest process that waits alike."
+        } else {
+            ""
+        };
         let caption = format!(
             "Medians; {intervals}. Circle and full line: adaptive; square and dashes: blocks; triangle and dots: spins.{ring}{others}"
         );
@@ -199,8 +202,15 @@ fn kills(results: &Results) -> String {
     told.to_owned() + &tables::kills(results)
 }
 
-fn crossover(results: &Results) -> String {
-    if results.crossovers.is_empty() { String::new() } else { tables::crossovers(results) }
+fn crossover(results: &Results, figures: &[Figure]) -> String {
+    if results.crossovers.is_empty() {
+        return String::new();
+    }
+    let answers: String =
+        results.crossovers.iter().map(|one| format!("<li>{}</li>\n", escape(&words::crossover(one)))).collect();
+    let rounds = figures.iter().filter(|figure| figure.axis == Axis::Work).map(Figure::rounds).max().unwrap_or(0);
+    let told = "<p>Up to which length of a job it matters who is chosen among those that cross a process boundary and wait alike.</p>\n";
+    format!("{told}<ul>\n{answers}</ul>\n{}", tables::crossovers(results, rounds))
 }
 
 fn numbers(results: &Results, figures: &[Figure]) -> String {

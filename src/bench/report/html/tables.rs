@@ -6,7 +6,7 @@ use crate::bench::kill::Fate;
 use crate::bench::report::figures::{Figure, Row};
 use crate::bench::report::losses::{Loss, Standing};
 use crate::bench::report::words;
-use crate::bench::results::{Axis, Results};
+use crate::bench::results::{Axis, Crossing, Results};
 use crate::bench::value::Value;
 
 /// A table for each figure, folded but for the first one.
@@ -95,12 +95,20 @@ pub fn kills(results: &Results) -> String {
     table("What the others do after a consumer was killed", &["contender", "what happens"], 2, results.kills.iter().map(row))
 }
 
-/// From which length of a job on the queue makes no difference.
-pub fn crossovers(results: &Results) -> String {
-    let mut all: Vec<_> = results.crossovers.iter().collect();
-    all.sort_by(|a, b| a.work.unwrap_or(f64::INFINITY).total_cmp(&b.work.unwrap_or(f64::INFINITY)));
-    let rows = all.into_iter().map(|one| vec![one.contender.as_str().into(), words::crossover(one).into()]);
-    table("The length of a job from which on a contender has 95 % of the fastest one's rate", &["contender", "from"], 1, rows)
+/// From which length of a job on each contender is like the fastest one that waits alike.
+pub fn crossovers(results: &Results, rounds: usize) -> String {
+    let from = format!("from ({})", words::bounds(rounds));
+    let rows = results.crossovers.iter().flat_map(|crossover| {
+        let mut all: Vec<_> = crossover.contenders.iter().collect();
+        all.sort_by(|a, b| words::reach(a).total_cmp(&words::reach(b)));
+        let row = |one: &Crossing| {
+            let length = words::length(one.length, crossover.longest);
+            vec![one.contender.as_str().into(), words::waits(crossover.waits).into(), length.into()]
+        };
+        all.into_iter().map(row).collect::<Vec<_>>()
+    });
+    let caption = "The length of a job from which on a contender has 95 % of the rate of the fastest one that waits alike";
+    table(caption, &["contender", "waits", &from], 2, rows)
 }
 
 /// Who did not take part, and why.
