@@ -98,11 +98,27 @@ pub fn load() -> String {
     text.split(' ').take(3).collect::<Vec<_>>().join(" ")
 }
 
-/// Hundredths of seconds, since the machine started, in which it wanted to run and another machine had its CPU; and of all time.
-pub fn stolen() -> Option<(u64, u64)> {
-    let text = read("/proc/stat")?;
-    let times: Vec<u64> = text.lines().next()?.split_whitespace().skip(1).filter_map(|n| n.parse().ok()).collect();
-    Some((*times.get(7)?, times.iter().take(8).sum()))
+/// Nanoseconds of all CPUs since the machine started.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Times {
+    /// Of all kinds.
+    pub all: u64,
+    /// In programs, and in the kernel for them.
+    pub busy: u64,
+    /// In which it wanted to run and another machine had its CPU.
+    pub stolen: u64,
+}
+
+impl Times {
+    /// Up to now.
+    pub fn now() -> Option<Times> {
+        // The kernel tells hundredths of seconds here, whatever it counts in.
+        let nanos = |n: &str| Some(n.parse::<u64>().ok()? * 10_000_000);
+        let text = read("/proc/stat")?;
+        let times: Vec<u64> = text.lines().next()?.split_whitespace().skip(1).filter_map(nanos).collect();
+        let sum = |n: usize| times.iter().take(n).sum();
+        Some(Times { all: sum(8), busy: sum(3), stolen: *times.get(7)? })
+    }
 }
 
 fn caches() -> Vec<String> {

@@ -13,6 +13,7 @@ pub mod isolate;
 pub mod kill;
 pub mod left;
 mod measure;
+mod noise;
 pub mod options;
 mod output;
 pub mod participant;

@@ -6,10 +6,10 @@ use super::environment::{self, Environment};
 use super::isolate::{self, Ended, isolated};
 use super::kill::{self, Fate};
 use super::measure;
+use super::noise::{Moment, noise};
 use super::plan::{Case, Plan};
 use super::results::{Axis, Entry, Kill, Pace, Results, SCHEMA, Skipped, Summary};
 use super::self_tests;
-use super::statistics::median;
 use super::turn::{Aim, Lengths, Played, play};
 use rand::rngs::SmallRng;
 use rand::seq::SliceRandom;
@@ -54,7 +54,7 @@ pub fn run(
 ) -> Result<Results> {
     isolate::adopt_orphans()?;
     let mut environment = Environment::now();
-    let stolen = environment::stolen();
+    let before = Moment::now();
     let clock = measure::clock_cost();
     let turns = contenders.len() * (plan.cases.len() + plan.shares.len() + 1) * plan.rounds + contenders.len() * plan.kills;
     let mut session = Session {
@@ -75,7 +75,7 @@ pub fn run(
     session.kill_all();
     environment.load_after = environment::load();
     let self_tests = self_tests::all(&session.entries, &session.skipped, clock);
-    let noise = noise(&environment, stolen, environment::stolen(), &session.entries);
+    let noise = noise(&environment, &before, &Moment::now(), &session.entries);
     let infos: Vec<Info> = contenders.iter().map(|c| c.info()).collect();
     Ok(Results {
         schema: SCHEMA,
@@ -252,33 +252,6 @@ impl Session<'_> {
             }
         }
     }
-}
-
-/// Reasons not to trust the figures of this machine now.
-fn noise(environment: &Environment, before: Option<(u64, u64)>, after: Option<(u64, u64)>, entries: &[Entry]) -> Vec<String> {
-    let mut noise = vec![];
-    let first = |load: &str| load.split(' ').next().and_then(|n| n.parse::<f64>().ok()).unwrap_or(0.0);
-    if first(&environment.load_before) > 0.5 * environment.cores as f64 {
-        noise.push(format!("it was busy before the run began: load {}", environment.load_before));
-    }
-    if let (Some((stolen, all)), Some((stolen_after, all_after))) = (before, after) {
-        let share = (stolen_after - stolen) as f64 / (all_after - all).max(1) as f64;
-        if share > 0.01 {
-            noise.push(format!("other machines took {:.1} % of its CPUs' time", share * 100.0));
-        }
-    }
-    let spreads = entries.iter().filter(|entry| entry.axis == Axis::Base).filter_map(|entry| {
-        let rate = entry.summary.as_ref()?.rate;
-        Some((rate.high - rate.low) / rate.median)
-    });
-    let spread = median(&spreads.collect::<Vec<_>>());
-    if let Some(spread) = spread.filter(|spread| *spread > 0.25) {
-        noise.push(format!("half of the contenders vary by more than {:.0} % from round to round", spread * 100.0));
-    }
-    if !environment.optimized {
-        noise.push("this is a build without optimization: its figures say nothing".into());
-    }
-    noise
 }
 
 /// The parts of a run that tests leave out.
