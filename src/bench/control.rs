@@ -112,10 +112,14 @@ impl Control {
         unsafe { &*self.map.as_ptr().add(at).cast::<AtomicU64>() }
     }
 
+    /// Forgets what was noted: before a phase, so that its start does not wait for that. Nobody notes anything between phases.
+    pub fn clear(&self) {
+        (0..SEATS).for_each(|seat| self.seat(seat).noted.store(0, Relaxed));
+    }
+
     /// Starts a phase. What belongs to it is written before: R1 ↔ A1.
     pub fn begin(&self, orders: &Orders, record: bool) {
         let head = self.head();
-        (0..SEATS).for_each(|seat| self.seat(seat).noted.store(0, Relaxed));
         head.record.store(record.into(), Relaxed);
         head.jobs.store(orders.jobs, Relaxed);
         head.interval.store(orders.interval, Relaxed);
@@ -262,6 +266,7 @@ mod tests {
         assert_eq!(other.wait_for(0), orders);
         (10..20).for_each(|late| other.note(SEATS - 1, || late));
         assert_eq!(control.noted(SEATS - 1).collect::<Vec<_>>(), [10, 11, 12]);
+        control.clear();
         control.begin(&Orders { phase: 2, ..orders }, false);
         other.note(0, || panic!("nothing is to be noted"));
         assert_eq!(control.noted(SEATS - 1).count(), 0);

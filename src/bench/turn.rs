@@ -13,6 +13,15 @@ use std::time::Duration;
 /// Nothing has moved for so long: it hangs.
 const STILL: Duration = Duration::from_secs(5);
 
+/// The first payload that is sent at a pace is due so many nanoseconds after the order: by then all have been woken, and none begins late.
+const LEAD: u64 = 5_000_000;
+
+/// So many nanoseconds before that, what participants have used is read: by then who spins has done so in vain.
+const SHORTLY: u64 = 1_000_000;
+
+/// The longest time between two looks at whether a phase is over.
+const LOOK: Duration = Duration::from_millis(1);
+
 /// Samples of each participant, at most.
 const SAMPLES: usize = 200_000;
 
@@ -126,6 +135,15 @@ pub struct Host<'a> {
     phase: u32,
 }
 
+/// A phase that is on.
+struct Begun {
+    /// Payloads received before it.
+    had: u64,
+    jobs: u64,
+    /// When the first one is due.
+    start: u64,
+}
+
 /// A phase that is over.
 struct Phase {
     jobs: u64,
@@ -151,8 +169,13 @@ impl<'a> Host<'a> {
             Aim::Latency { rate } => (Some(rate), rate * lengths.measured.as_secs_f64()),
         };
         let counter = Calls::count(&pids);
-        let before = Used::by(&pids);
-        let phase = self.run((measured as u64).max(1), pace, rate)?;
+        let mut before = Used::by(&pids);
+        let begun = self.begin((measured as u64).max(1), pace);
+        if pace.is_some() {
+            std::thread::sleep(Duration::from_nanos(begun.start.saturating_sub(clock::now() + SHORTLY)));
+            before = Used::by(&pids);
+        }
+        let phase = self.finish(&begun, pace.unwrap_or(rate))?;
         let used = Used::by(&pids).since(before);
         let calls = counter.and_then(Calls::so_far);
         let late = match aim {
@@ -169,7 +192,8 @@ impl<'a> Host<'a> {
         let mut jobs = 16 * self.shape.batch as u64;
         let start = clock::now();
         loop {
-            let phase = self.run(jobs, None, 0.0)?;
+            let begun = self.begin(jobs, None);
+            let phase = self.finish(&begun, 0.0)?;
             let rate = phase.jobs as f64 * 1e9 / phase.wall as f64;
             if clock::now() - start >= least.as_nanos() as u64 {
                 return Ok(rate);
@@ -178,40 +202,45 @@ impl<'a> Host<'a> {
         }
     }
 
-    /// Has about so many payloads sent, at a pace or as fast as can be; all are received and checked. `rate` is what to expect of a second.
-    fn run(&mut self, jobs: u64, pace: Option<f64>, rate: f64) -> Result<Phase> {
+    /// Has about so many payloads sent, at a pace or as fast as can be.
+    fn begin(&mut self, jobs: u64, pace: Option<f64>) -> Begun {
         let producers = self.shape.producers as u64;
         let each = jobs.div_ceil(producers);
-        let jobs = each * producers;
         let had = self.participants.received();
-        let start = self.order(each, pace);
-        let expected = pace.unwrap_or(rate);
+        Begun { had, jobs: each * producers, start: self.order(each, pace) }
+    }
+
+    /// Waits until all are received and checked. `expected` is what to expect of a second, 0 if nobody knows.
+    fn finish(&self, begun: &Begun, expected: f64) -> Result<Phase> {
+        let Begun { had, jobs, start } = *begun;
         let (mut last, mut moved) = (had, start);
         loop {
             let received = self.participants.received();
             let now = clock::now();
             if received - had >= jobs {
                 self.compare(received - had, jobs)?;
-                return Ok(Phase { jobs, wall: now - start });
+                return Ok(Phase { jobs, wall: now.saturating_sub(start).max(1) });
             }
             if received != last {
                 (last, moved) = (received, now);
-            } else if now - moved > STILL.as_nanos() as u64 {
+            } else if now.saturating_sub(moved) > STILL.as_nanos() as u64 {
                 return Err(format!("hangs: {} of {jobs} payloads are missing", jobs - (received - had)).into());
             }
             self.participants.look_after()?;
             let left = (jobs - (received - had)) as f64 / expected.max(1.0);
             let nap = if expected > 0.0 { left / 2.0 } else { 0.0 };
-            std::thread::sleep(Duration::from_secs_f64(nap.clamp(50e-6, 20e-3)));
+            std::thread::sleep(Duration::from_secs_f64(nap.clamp(50e-6, LOOK.as_secs_f64())));
         }
     }
 
     /// Starts a phase without waiting for its end; the moment it starts.
     pub fn order(&mut self, each: u64, pace: Option<f64>) -> u64 {
         self.phase += 1;
-        let interval = pace.map_or(0, |rate| (1e9 * self.shape.producers as f64 / rate) as u64);
-        let start = clock::now();
-        self.participants.control().begin(&Orders { phase: self.phase, jobs: each, interval, start }, pace.is_some());
+        let interval = pace.map_or(0, |rate| interval(rate, self.shape.producers));
+        let control = self.participants.control();
+        control.clear();
+        let start = clock::now() + if pace.is_some() { LEAD } else { 0 };
+        control.begin(&Orders { phase: self.phase, jobs: each, interval, start }, pace.is_some());
         start
     }
 
@@ -227,6 +256,11 @@ impl<'a> Host<'a> {
         }
         self.participants.compare()
     }
+}
+
+/// Nanoseconds between two payloads of each of so many producers; never 0, which would be as fast as can be.
+fn interval(rate: f64, producers: usize) -> u64 {
+    ((1e9 * producers as f64 / rate).round() as u64).max(1)
 }
 
 /// A pool and the numbers that it has not had.
@@ -284,4 +318,17 @@ fn idle(pids: &[u32], length: Duration) -> Option<f64> {
     let (before, start) = (Used::by(pids), clock::now());
     std::thread::sleep(length);
     Some(Used::by(pids).since(before).cpu as f64 / (clock::now() - start) as f64)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_pace_is_never_as_fast_as_can_be() {
+        assert_eq!([interval(5_000.0, 1), interval(5_000.0, 4)], [200_000, 800_000]);
+        assert_eq!(interval(8.5e7, 1), 12);
+        assert_eq!(interval(6e8, 1), 2, "rounded, not cut");
+        assert_eq!(interval(5e9, 1), 1);
+    }
 }
