@@ -1,6 +1,8 @@
 //! `gristmill bench`, from outside: its files, what it says when one cannot be written, and the comparison of two runs.
 
 use super::run::{Folder, gristmill, run};
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
 fn shown(path: &Path) -> &str {
@@ -31,6 +33,17 @@ fn a_run_writes_its_files_and_can_be_compared_with_itself_and_with_a_slower_one(
     assert!(worse.code == 1 && worse.out().contains("Slower or dearer"), "{}: {}", worse.code, worse.out());
     let better = run(gristmill(&["bench", "compare", shown(&slow), shown(&json)]));
     assert!(better.code == 0 && better.out().contains("Faster or cheaper"), "{}: {}", better.code, better.out());
+}
+
+#[test]
+fn a_file_whose_name_is_no_text_is_written_and_named_in_the_command_that_repeats_the_run() {
+    let folder = Folder::new("bench-bytes");
+    let file = folder.0.join(OsStr::from_bytes(b"a\xff.json"));
+    let mut command = gristmill(&["bench", "--only", "pipe-atomic", "--rounds", "1", "--payload", "64", "--json"]);
+    command.arg(&file);
+    let ended = run(command);
+    assert!(ended.code == 0 && ended.out().contains("a\\xff.json' --seed "), "{}: {}", ended.code, ended.out());
+    assert!(std::fs::read(&file).unwrap().starts_with(b"{"));
 }
 
 #[test]
