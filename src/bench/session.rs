@@ -8,6 +8,8 @@ use super::kill::{self, Fate};
 use super::measure;
 use super::noise::{Moment, noise};
 use super::plan::{Case, Plan};
+use super::report::numbers::count;
+use super::report::words;
 use super::results::{Axis, Entry, Kill, Pace, Results, SCHEMA, Skipped, Summary};
 use super::self_tests;
 use super::turn::{Aim, Lengths, Played, play};
@@ -148,15 +150,20 @@ impl Session<'_> {
         let paces =
             [Pace::Common(self.plan.common)].into_iter().chain(self.plan.shares.iter().map(|&share| Pace::Share(share)));
         for pace in paces {
-            let players = rates.iter().enumerate().filter_map(|(contender, rate)| {
+            let mut players = vec![];
+            for (contender, most) in rates.iter().enumerate().filter_map(|(contender, rate)| Some((contender, (*rate)?))) {
                 let rate = match pace {
                     // Who cannot keep up has no latency at that rate, only a queue that grows.
-                    Pace::Common(common) => (common < 0.9 * (*rate)?).then_some(common)?,
-                    Pace::Share(share) => share * (*rate)?,
+                    Pace::Common(common) if common >= 0.9 * most => {
+                        let why = format!("how late payloads are {}: it hands over {} at most", words::pace(pace), count(most));
+                        self.skip(contender, Some(shape), why);
+                        continue;
+                    }
+                    Pace::Common(common) => common,
+                    Pace::Share(share) => share * most,
                 };
-                Some(Player { contender, aim: Aim::Latency { rate }, pace: Some(pace), again: false })
-            });
-            let players = players.collect();
+                players.push(Player { contender, aim: Aim::Latency { rate }, pace: Some(pace), again: false });
+            }
             self.play_case(Case { axis: Axis::Latency, shape }, players);
         }
     }

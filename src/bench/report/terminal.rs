@@ -55,6 +55,10 @@ pub fn report(results: &Results, look: Look, page: Option<&str>) -> String {
         say(&figure.title(), false);
         let columns = if figure.axis == Axis::Latency { latencies(figure) } else { rates(figure) };
         columns.fitting(look.width).lines().for_each(|line| say(line, false));
+        for row in figure.rows.iter().filter(|row| !row.entry.failures.is_empty()) {
+            let (failed, of) = (row.entry.failures.len(), row.rounds() + row.entry.failures.len());
+            say(&format!("{}: {failed} of {of} rounds failed: {}", row.entry.contender, row.entry.failures[0]), true);
+        }
         if figure.axis == Axis::Base {
             say("bars: █ to the lower bound, ▓ to the median, ░ to the upper bound", false);
         }
@@ -219,6 +223,16 @@ mod tests {
         for what in ["noisy machine", "partial", "self-test FAILED", "self-test UNDECIDED", "self-test NOT RUN"] {
             assert!(red.iter().any(|line| line.starts_with(&format!("\x1b[31m{what}"))), "{red:?}");
         }
+    }
+
+    #[test]
+    fn who_fails_in_some_rounds_does_not_look_clean() {
+        let mut results = sample::full();
+        results.entries[0].rounds.truncate(6);
+        results.entries[0].failures = vec!["hangs".into()];
+        let said = report(&results, Look { color: true, width: 200 }, None);
+        let name = &results.entries[0].contender;
+        assert!(said.contains(&format!("\x1b[31m{name}: 1 of 7 rounds failed: hangs\x1b[0m\n")), "{said}");
     }
 
     #[test]
