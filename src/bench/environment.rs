@@ -1,9 +1,14 @@
 //! The machine that figures were measured on: without it they say nothing.
 
+use super::cgroup;
+use super::measure::Calls;
 use crate::sys::limits;
 use serde::{Deserialize, Serialize};
 use std::fs;
 use std::process::Command;
+
+/// What is said of system calls that are counted.
+pub const COUNTED: &str = "counted";
 
 /// The card that goes with every report.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -26,8 +31,10 @@ pub struct Environment {
     pub virtual_machine: bool,
     /// What the kernel does against flaws of the CPU.
     pub mitigations: Vec<String>,
-    /// Limits of the control group.
+    /// Limits of the control groups, and of those that these are in.
     pub cgroup: Vec<String>,
+    /// Whether system calls are counted, or why they cannot be.
+    pub system_calls: String,
     /// Bytes of memory.
     pub memory: u64,
     /// Whether participants were kept on CPUs.
@@ -60,11 +67,7 @@ impl Environment {
         let cpuinfo = read("/proc/cpuinfo").unwrap_or_default();
         let field = |name: &str| cpuinfo.lines().find_map(|line| Some(line.strip_prefix(name)?.split_once(": ")?.1.to_owned()));
         let cpus = cpuinfo.lines().filter(|line| line.starts_with("processor")).count();
-        let smt = match read("/sys/devices/system/cpu/smt/active").as_deref() {
-            Some("1") => "SMT on",
-            Some("0") => "SMT off",
-            _ => "SMT unknown",
-        };
+        let smt = smt(read("/sys/devices/system/cpu/smt/active").as_deref(), &cpuinfo);
         Environment {
             started: said_by("date", &["-u", "+%Y-%m-%d %H:%M"]).unwrap_or_else(unknown),
             cpu: field("model name").unwrap_or_else(unknown),
@@ -78,7 +81,8 @@ impl Environment {
                 .lines()
                 .any(|line| line.starts_with("flags") && line.split(' ').any(|flag| flag == "hypervisor")),
             mitigations: mitigations(),
-            cgroup: cgroup(),
+            cgroup: cgroup::limits(),
+            system_calls: system_calls(),
             memory: read("/proc/meminfo")
                 .and_then(|text| text.lines().next()?.split_whitespace().nth(1)?.parse::<u64>().ok())
                 .map_or(0, |k| k << 10),
@@ -143,12 +147,39 @@ fn mitigations() -> Vec<String> {
     all
 }
 
-fn cgroup() -> Vec<String> {
-    let path =
-        read("/proc/self/cgroup").and_then(|text| Some(text.lines().find_map(|line| line.strip_prefix("0::"))?.to_owned()));
-    let Some(path) = path else { return vec![] };
-    let limits = ["cpu.max", "cpuset.cpus.effective", "memory.max", "pids.max"];
-    limits.iter().filter_map(|name| Some(format!("{name} {}", read(&format!("/sys/fs/cgroup{path}/{name}"))?))).collect()
+/// Whether cores have several threads: as the kernel says, or else by what each CPU has.
+fn smt(active: Option<&str>, cpuinfo: &str) -> &'static str {
+    let number = |name: &str| {
+        let line = cpuinfo.lines().find(|line| line.split(':').next().is_some_and(|field| field.trim() == name))?;
+        line.split_once(':')?.1.trim().parse::<u64>().ok()
+    };
+    match (active, number("siblings"), number("cpu cores")) {
+        (Some("1"), _, _) => "SMT on",
+        (Some("0"), _, _) => "SMT off",
+        (_, Some(siblings), Some(cores)) => {
+            if siblings > cores {
+                "SMT on"
+            } else {
+                "SMT off"
+            }
+        }
+        _ => "SMT unknown",
+    }
+}
+
+/// Whether system calls can be counted, and why not.
+fn system_calls() -> String {
+    if Calls::count(&[std::process::id()]).is_some() {
+        return COUNTED.into();
+    }
+    let why = match fs::read_to_string("/sys/kernel/tracing/events/raw_syscalls/sys_enter/id") {
+        Err(e) => format!("/sys/kernel/tracing has no event for them that can be read ({e})"),
+        Ok(_) => {
+            let level = read("/proc/sys/kernel/perf_event_paranoid").unwrap_or_else(|| "unknown".into());
+            format!("the kernel refuses to trace for this user (kernel.perf_event_paranoid is {level})")
+        }
+    };
+    format!("cannot be counted: {why}")
 }
 
 fn commit() -> Option<String> {
@@ -156,4 +187,22 @@ fn commit() -> Option<String> {
     let commit = git(&["rev-parse", "--short", "HEAD"])?;
     let clean = git(&["status", "--porcelain", "--untracked-files=no"]).is_some_and(|changes| changes.is_empty());
     Some(if clean { commit } else { format!("{commit} with changes") })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn smt_is_seen_in_the_number_of_siblings_too() {
+        let info = |siblings: u32| format!("processor\t: 0\nsiblings\t: {siblings}\ncore id\t\t: 0\ncpu cores\t: 2\n");
+        assert_eq!([smt(Some("1"), ""), smt(Some("0"), &info(4)), smt(None, "")], ["SMT on", "SMT off", "SMT unknown"]);
+        assert_eq!([smt(None, &info(4)), smt(None, &info(2))], ["SMT on", "SMT off"]);
+    }
+
+    #[test]
+    fn calls_are_counted_or_it_is_said_why_not() {
+        let said = system_calls();
+        assert!(said == COUNTED || (said.starts_with("cannot be counted: ") && said.ends_with(')')), "{said}");
+    }
 }

@@ -48,6 +48,7 @@ impl Builder {
             virtual_machine: true,
             mitigations: vec!["spectre_v2: Mitigation: Enhanced IBRS".into()],
             cgroup: vec!["cpu.max max 100000".into()],
+            system_calls: "cannot be counted: the kernel refuses".into(),
             memory: 8 << 30,
             pinning: "none: the kernel places all participants".into(),
             load_before: "0.10 0.05 0.01".into(),

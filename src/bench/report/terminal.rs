@@ -6,6 +6,7 @@ use super::losses::{Rivals, standing};
 use super::numbers::time;
 use super::words::{bounds, crossover, fates, fewer, ratio, spread, verdict, waits};
 use crate::bench::contender::Family;
+use crate::bench::environment::COUNTED;
 use crate::bench::results::{Axis, Results, Verdict};
 use crate::bench::statistics::Interval;
 use crate::bench::value::Value;
@@ -39,6 +40,9 @@ pub fn report(results: &Results, look: Look, page: Option<&str>) -> String {
     say(&format!("{}, {} cores{machine}; {}; {}; commit {}", e.cpu, e.cores, e.kernel, e.compiler, e.commit), false);
     let loads = format!("load {} before, {} after", e.load_before, e.load_after);
     say(&format!("seed {}; {loads}; pinning: {}", results.seed, e.pinning), false);
+    if e.system_calls != COUNTED {
+        say(&format!("system calls {}", e.system_calls), false);
+    }
     for why in &results.noise {
         say(&format!("noisy machine: {why}"), true);
     }
@@ -223,6 +227,15 @@ mod tests {
         for what in ["noisy machine", "partial", "self-test FAILED", "self-test UNDECIDED", "self-test NOT RUN"] {
             assert!(red.iter().any(|line| line.starts_with(&format!("\x1b[31m{what}"))), "{red:?}");
         }
+    }
+
+    #[test]
+    fn calls_that_are_not_counted_have_a_reason() {
+        let mut results = sample::full();
+        let said = |results: &Results| report(results, Look { color: false, width: 200 }, None);
+        assert!(said(&results).contains("\nsystem calls cannot be counted: the kernel refuses\n"));
+        results.environment.system_calls = COUNTED.into();
+        assert!(!said(&results).contains("system calls"));
     }
 
     #[test]

@@ -165,6 +165,7 @@ pub fn card(e: &Environment) -> Vec<(&'static str, String)> {
         ("Kernel", e.kernel.clone()),
         ("Mitigations", list(&e.mitigations, "none")),
         ("Control group", list(&e.cgroup, "no limits seen")),
+        ("System calls", e.system_calls.clone()),
         ("Pinning", e.pinning.clone()),
         ("Load before", e.load_before.clone()),
         ("Load after", e.load_after.clone()),
