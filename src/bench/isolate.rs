@@ -1,7 +1,7 @@
 //! A process for each turn: what a contender breaks, forgets or hangs in ends with it.
 
 use super::contender::{Failure, Result};
-use super::left;
+use super::left::Left;
 use crate::sys::clock::Deadline;
 use crate::sys::{poll, spawn};
 use serde::{Serialize, de::DeserializeOwned};
@@ -47,6 +47,7 @@ pub fn isolated<T: Serialize + DeserializeOwned>(
     if crate::sys::fork::threads()? != 1 {
         return Err("a turn's process cannot be forked: this process has several threads".into());
     }
+    let left = Left::new()?;
     let (reader, mut writer) = io::pipe()?;
     let parent = std::process::id();
     io::stdout().flush()?;
@@ -55,6 +56,7 @@ pub fn isolated<T: Serialize + DeserializeOwned>(
         -1 => Err(io::Error::last_os_error().into()),
         0 => {
             drop(reader);
+            left.begin();
             let said = spawn::die_with_parent(parent).map_err(Failure::from).and_then(|()| body()).map_err(|e| e.to_string());
             let told = serde_json::to_vec(&said).is_ok_and(|bytes| writer.write_all(&bytes).is_ok());
             // SAFETY: ends the process without what its parent has registered for its own end.
@@ -63,9 +65,11 @@ pub fn isolated<T: Serialize + DeserializeOwned>(
         pid => {
             drop(writer);
             let ended = follow(reader, Deadline::after(limit), interrupted);
+            left.close();
             kill(pid);
             let status = reap(pid);
             sweep();
+            left.remove();
             Ok(match ended {
                 Ok(Some(bytes)) => match serde_json::from_slice::<std::result::Result<T, String>>(&bytes) {
                     Ok(Ok(value)) => Ended::Value(value),
@@ -127,7 +131,7 @@ fn sweep() {
     loop {
         let children = children();
         if children.is_empty() {
-            return left::sweep();
+            return;
         }
         children.iter().for_each(|&pid| kill(pid));
         children.iter().for_each(|&pid| drop(reap(pid)));

@@ -15,7 +15,7 @@ fn main() {
     unsafe { std::env::set_var("TMPDIR", &folder) };
 
     kernel::all_payloads_arrive_in_every_shape_or_the_reason_is_told();
-    kernel::a_system_v_queue_does_not_outlive_a_turn_that_is_killed();
+    kernel::a_system_v_queue_does_not_outlive_a_turn_that_is_killed_and_those_of_others_do();
     kernel::a_producer_goes_on_when_one_of_its_consumers_dies();
 
     let left: Vec<_> = std::fs::read_dir(&folder).unwrap().collect();

@@ -1,5 +1,6 @@
 //! What std has no call for. Whatever a signal interrupts is done again.
 
+use crate::bench::left;
 use libc::{c_int, c_long, c_void};
 use std::ffi::CString;
 use std::io;
@@ -182,15 +183,13 @@ pub fn lift_message_queue_limit() {
     unsafe { libc::setrlimit(libc::RLIMIT_MSGQUEUE, &limit) };
 }
 
-/// A System V message queue. It stays when it is dropped: whoever has made it removes it by its key.
+/// A System V message queue. It stays when it is dropped: `left` removes it after the turn.
 pub struct SystemQueue(c_int);
 
 impl SystemQueue {
-    /// A new one with this key.
-    pub fn new(key: libc::key_t) -> io::Result<SystemQueue> {
-        // SAFETY: takes integers and touches no memory.
-        let made = unsafe { libc::msgget(key, libc::IPC_CREAT | libc::IPC_EXCL | 0o600) };
-        if made == -1 { Err(io::Error::last_os_error()) } else { Ok(SystemQueue(made)) }
+    /// A new one of this turn.
+    pub fn new() -> io::Result<SystemQueue> {
+        left::queue().map(SystemQueue)
     }
 
     /// Gives it room for so many bytes of messages.

@@ -5,9 +5,7 @@
 use super::sys::SystemQueue;
 use crate::bench::contender::{Contender, Family, Info, Opened, Payloads, Queue, Receiver, Result, Sender, Shape, Waits};
 use crate::bench::control::Control;
-use crate::bench::left;
 use libc::c_long;
-use std::io;
 
 /// The contender.
 pub struct SystemVMq;
@@ -41,11 +39,9 @@ fn limit(name: &str) -> Option<usize> {
     std::fs::read_to_string(format!("/proc/sys/kernel/{name}")).ok()?.trim().parse().ok()
 }
 
-/// A queue whose key says that it is this process's.
+/// A new queue, or why there is none.
 fn new() -> Result<SystemQueue> {
-    let mut made = left::keys().map(SystemQueue::new);
-    let made = made.find(|made| !matches!(made, Err(e) if e.kind() == io::ErrorKind::AlreadyExists));
-    made.ok_or("this process has too many queues")?.map_err(|why| match why.raw_os_error() {
+    SystemQueue::new().map_err(|why| match why.raw_os_error() {
         Some(libc::ENOSYS) => "this kernel has no System V message queues".into(),
         Some(libc::ENOSPC) => "there are too many queues: see ipcs -q, and kernel.msgmni".into(),
         _ => why.into(),
