@@ -1,10 +1,14 @@
-//! The benchmark's queues of the kernel, in all kinds of shapes. Turns are forked from a process that has one thread, so this has no harness.
+//! The benchmark's contenders, in all kinds of shapes. Turns are forked from a process that has one thread, so this has no harness.
 
+mod families;
 mod kernel;
 
+use gristmill::bench::contenders::engine;
 use gristmill::bench::isolate;
 
 fn main() {
+    // In a process of the engine's this does not return.
+    gristmill::init(engine::registry());
     // A hang ends here, with a signal that is no success.
     // SAFETY: the call touches no memory.
     unsafe { libc::alarm(120) };
@@ -17,6 +21,7 @@ fn main() {
     kernel::all_payloads_arrive_in_every_shape_or_the_reason_is_told();
     kernel::a_system_v_queue_does_not_outlive_a_turn_that_is_killed_and_those_of_others_do();
     kernel::a_producer_goes_on_when_one_of_its_consumers_dies();
+    families::memory_threads_and_the_engine_hand_over_everything_in_small_shapes();
 
     let left: Vec<_> = std::fs::read_dir(&folder).unwrap().collect();
     assert!(left.is_empty(), "{left:?}");
@@ -24,5 +29,5 @@ fn main() {
     let me = std::process::id();
     let children = std::fs::read_to_string(format!("/proc/{me}/task/{me}/children")).unwrap();
     assert_eq!(children, "", "processes are left");
-    println!("test result: ok. 3 passed; 0 failed");
+    println!("test result: ok. 4 passed; 0 failed");
 }

@@ -1,5 +1,6 @@
 //! `crossbeam-channel` between threads.
 
+use super::item::{BOXES, Item, Make, Message, One, sized};
 use crate::bench::contender::{Contender, Family, Info, Opened, Payloads, Queue, Receiver, Result, Sender, Shape, Waits};
 use crate::bench::control::Control;
 use crossbeam_channel as channel;
@@ -9,7 +10,8 @@ pub struct Crossbeam;
 
 impl Contender for Crossbeam {
     fn info(&self) -> Info {
-        Info::new("threads-crossbeam", "crossbeam-channel, bounded, between threads", Family::Threads, Waits::Adaptive)
+        let says = format!("crossbeam-channel, bounded, between threads; {BOXES}; a batch is one message, a Vec");
+        Info::new("threads-crossbeam", &says, Family::Threads, Waits::Adaptive).batching()
     }
 
     fn refuses(&self, _: &Shape) -> Option<String> {
@@ -17,35 +19,50 @@ impl Contender for Crossbeam {
     }
 
     fn open(&self, shape: &Shape, _: &Control) -> Result<Opened> {
-        let (sender, receiver) = channel::bounded(shape.capacity);
-        Ok(Opened::Threads(Box::new(Channel { sender, receiver })))
+        sized(shape.payload, &Asked(*shape))
     }
 }
 
-struct Channel {
-    sender: channel::Sender<Box<[u8]>>,
-    receiver: channel::Receiver<Box<[u8]>>,
+struct Asked(Shape);
+
+impl Make for Asked {
+    fn of<I: Item>(&self) -> Box<dyn Queue> {
+        match self.0.batch {
+            1 => channel_of::<One<I>>(self.0.capacity),
+            // Room for as many payloads.
+            batch => channel_of::<Vec<I>>(self.0.capacity.div_ceil(batch)),
+        }
+    }
 }
 
-impl Queue for Channel {
+fn channel_of<M: Message>(room: usize) -> Box<dyn Queue> {
+    let (sender, receiver) = channel::bounded::<M>(room);
+    Box::new(Channel { sender, receiver })
+}
+
+struct Channel<M> {
+    sender: channel::Sender<M>,
+    receiver: channel::Receiver<M>,
+}
+
+impl<M: Message> Queue for Channel<M> {
     fn sender(&self, _: usize) -> Result<Box<dyn Sender + '_>> {
-        Ok(Box::new(self.sender.clone()))
+        Ok(Box::new(&self.sender))
     }
     fn receiver(&self, _: usize) -> Result<Box<dyn Receiver + '_>> {
-        Ok(Box::new(self.receiver.clone()))
+        Ok(Box::new(&self.receiver))
     }
 }
 
-impl Sender for channel::Sender<Box<[u8]>> {
+impl<M: Message> Sender for &channel::Sender<M> {
     fn send(&mut self, payloads: Payloads<'_>) -> Result<()> {
-        Ok(payloads.iter().try_for_each(|one| channel::Sender::send(self, one.into()))?)
+        Ok(channel::Sender::send(self, M::of(payloads)).map_err(|e| e.to_string())?)
     }
 }
 
-impl Receiver for channel::Receiver<Box<[u8]>> {
-    fn receive(&mut self, most: usize, each: &mut dyn FnMut(&[u8])) -> Result<()> {
-        each(&self.recv()?);
-        self.try_iter().take(most - 1).for_each(|one| each(&one));
+impl<M: Message> Receiver for &channel::Receiver<M> {
+    fn receive(&mut self, _: usize, each: &mut dyn FnMut(&[u8])) -> Result<()> {
+        self.recv()?.each(each);
         Ok(())
     }
 }

@@ -2,6 +2,7 @@
 
 mod crossbeam;
 mod deque;
+mod item;
 mod mpsc;
 mod rayon;
 

@@ -1,5 +1,6 @@
 //! The standard library's `sync_channel`; consumers share its one receiver behind a `Mutex`.
 
+use super::item::{BOXES, Item, Make, Message, One, sized};
 use crate::bench::contender::{Contender, Family, Info, Opened, Payloads, Queue, Receiver, Result, Sender, Shape, Waits};
 use crate::bench::control::Control;
 use std::sync::{Mutex, mpsc};
@@ -9,8 +10,10 @@ pub struct Mpsc;
 
 impl Contender for Mpsc {
     fn info(&self) -> Info {
-        let says = "std::sync::mpsc::sync_channel between threads, its receiver behind a Mutex";
-        Info::new("threads-mpsc", says, Family::Threads, Waits::Adaptive)
+        let says = format!(
+            "std::sync::mpsc::sync_channel between threads, its receiver behind a Mutex; {BOXES}; a batch is one message, a Vec"
+        );
+        Info::new("threads-mpsc", &says, Family::Threads, Waits::Adaptive).batching()
     }
 
     fn refuses(&self, _: &Shape) -> Option<String> {
@@ -18,35 +21,51 @@ impl Contender for Mpsc {
     }
 
     fn open(&self, shape: &Shape, _: &Control) -> Result<Opened> {
-        let (sender, receiver) = mpsc::sync_channel(shape.capacity);
-        Ok(Opened::Threads(Box::new(Channel { sender, receiver: Mutex::new(receiver) })))
+        sized(shape.payload, &Asked(*shape))
     }
 }
 
-struct Channel {
-    sender: mpsc::SyncSender<Box<[u8]>>,
-    receiver: Mutex<mpsc::Receiver<Box<[u8]>>>,
+struct Asked(Shape);
+
+impl Make for Asked {
+    fn of<I: Item>(&self) -> Box<dyn Queue> {
+        match self.0.batch {
+            1 => channel_of::<One<I>>(self.0.capacity),
+            // Room for as many payloads.
+            batch => channel_of::<Vec<I>>(self.0.capacity.div_ceil(batch)),
+        }
+    }
 }
 
-impl Queue for Channel {
+fn channel_of<M: Message>(room: usize) -> Box<dyn Queue> {
+    let (sender, receiver) = mpsc::sync_channel::<M>(room);
+    Box::new(Channel { sender, receiver: Mutex::new(receiver) })
+}
+
+struct Channel<M> {
+    sender: mpsc::SyncSender<M>,
+    receiver: Mutex<mpsc::Receiver<M>>,
+}
+
+impl<M: Message> Queue for Channel<M> {
     fn sender(&self, _: usize) -> Result<Box<dyn Sender + '_>> {
-        Ok(Box::new(self.sender.clone()))
+        Ok(Box::new(&self.sender))
     }
     fn receiver(&self, _: usize) -> Result<Box<dyn Receiver + '_>> {
         Ok(Box::new(&self.receiver))
     }
 }
 
-impl Sender for mpsc::SyncSender<Box<[u8]>> {
+impl<M: Message> Sender for &mpsc::SyncSender<M> {
     fn send(&mut self, payloads: Payloads<'_>) -> Result<()> {
-        Ok(payloads.iter().try_for_each(|one| mpsc::SyncSender::send(self, one.into()))?)
+        Ok(mpsc::SyncSender::send(self, M::of(payloads)).map_err(|e| e.to_string())?)
     }
 }
 
-impl Receiver for &Mutex<mpsc::Receiver<Box<[u8]>>> {
+impl<M: Message> Receiver for &Mutex<mpsc::Receiver<M>> {
     fn receive(&mut self, _: usize, each: &mut dyn FnMut(&[u8])) -> Result<()> {
-        let one = self.lock().map_err(|e| e.to_string())?.recv()?;
-        each(&one);
+        let message = self.lock().map_err(|e| e.to_string())?.recv()?;
+        message.each(each);
         Ok(())
     }
 }

@@ -1,0 +1,44 @@
+//! Contenders of other families in small shapes: shared memory, threads, and the engine itself.
+
+use gristmill::bench::contender::{Contender, Family, Pattern, Shape};
+use gristmill::bench::contenders;
+use gristmill::bench::isolate::{Ended, isolated};
+use gristmill::bench::turn::{Aim, Lengths, play};
+use std::time::Duration;
+
+const LIMIT: Duration = Duration::from_secs(30);
+
+fn shape(payload: usize, producers: usize, consumers: usize, batch: usize) -> Shape {
+    Shape { pattern: Pattern::OneWay, payload, producers, consumers, batch, capacity: 8, work: 0 }
+}
+
+/// Those that have any part in queues.
+fn contenders(family: Family) -> Vec<Box<dyn Contender>> {
+    let mut all = contenders::all();
+    all.retain(|contender| contender.info().family == family && contender.is_about(Pattern::OneWay));
+    all
+}
+
+fn plays(contender: &dyn Contender, shape: &Shape) {
+    let name = contender.info().name;
+    match isolated(LIMIT, &|| false, || play(contender, shape, &Lengths::shortest(), Aim::Throughput)) {
+        Ok(Ended::Value(turn)) => assert!(turn.jobs > 0 && turn.wall > 0 && turn.memory > 0, "{name}, {shape}: {turn:?}"),
+        Ok(Ended::Failed(why) | Ended::Died(why)) => panic!("{name}, {shape}: {why}"),
+        _ => panic!("{name}, {shape}: hangs"),
+    }
+}
+
+pub fn memory_threads_and_the_engine_hand_over_everything_in_small_shapes() {
+    for (family, least) in [(Family::Memory, 8), (Family::Threads, 4), (Family::Engine, 3)] {
+        let contenders = contenders(family);
+        assert!(contenders.len() >= least, "{family:?}");
+        for contender in contenders {
+            let mut shapes = vec![Shape { pattern: Pattern::Calls, ..shape(64, 1, 2, 1) }];
+            // A size that is a value everywhere, and one that needs a box; batches that fit and that do not.
+            shapes.extend([shape(64, 2, 2, 1), shape(64, 1, 2, 16), shape(40, 2, 1, 3)]);
+            let takes: Vec<_> = shapes.into_iter().filter(|shape| contender.refuses(shape).is_none()).collect();
+            assert!(!takes.is_empty(), "{} takes part in nothing", contender.info().name);
+            takes.iter().for_each(|shape| plays(&*contender, shape));
+        }
+    }
+}
