@@ -26,6 +26,8 @@ fn main() {
     // SAFETY: this process has one thread.
     unsafe { std::env::set_var("TMPDIR", &temp) };
     adopt_orphans().unwrap();
+    // Once, as a run does it: turns inherit it.
+    gristmill::bench::work::nanos_a_step();
     let before = regions();
 
     let mut ran = BTreeSet::new();

@@ -8,6 +8,7 @@ use super::report::terminal::Look;
 use super::report::{compare, csv, html, json, terminal};
 use super::results::Results;
 use super::session::{self, Progress};
+use super::work;
 use indicatif::{ProgressBar, ProgressStyle};
 use std::io::{IsTerminal, Write};
 use std::os::fd::AsFd;
@@ -51,6 +52,8 @@ pub fn bench(options: &Options, all: Vec<Box<dyn Contender>>, command: &str, int
         Ok(outputs) => outputs,
         Err(why) => return Ending::Output(why.to_string()),
     };
+    // While nothing else runs, and before any turn.
+    work::nanos_a_step();
     let seed = options.seed.unwrap_or_else(|| rand::random::<u32>().into());
     let command = if options.seed.is_some() { command.to_owned() } else { format!("{command} --seed {seed}") };
     let style = ProgressStyle::with_template("{bar:30} {pos}/{len} {elapsed} {wide_msg}")

@@ -3,6 +3,7 @@
 //! It is the harness's own, and touched as little as possible: a participant stores to a line of its own, which the host looks at from time to time.
 
 use super::contender::Result;
+use super::work::{self, Work};
 use crate::sys::futex;
 use memmap2::{MmapOptions, MmapRaw};
 use std::fs::{File, OpenOptions};
@@ -26,6 +27,8 @@ struct Head {
     interval: AtomicU64,
     /// When the first one is due.
     start: AtomicU64,
+    /// Nanoseconds of a step of work, the bits of an `f64`.
+    step: AtomicU64,
 }
 
 /// What one participant says.
@@ -71,7 +74,9 @@ impl Control {
     pub fn create(samples: usize) -> Result<Control> {
         let file = crate::sys::mapping::memory_file(&[])?;
         file.set_len((size_of::<Head>() + SEATS * size_of::<Seat>() + SEATS * samples * 8) as u64)?;
-        Control::over(file, samples)
+        let control = Control::over(file, samples)?;
+        control.head().step.store(work::nanos_a_step().to_bits(), Relaxed);
+        Ok(control)
     }
 
     /// The page that process `pid` has as descriptor `fd`.
@@ -115,6 +120,11 @@ impl Control {
     /// Forgets what was noted: before a phase, so that its start does not wait for that. Nobody notes anything between phases.
     pub fn clear(&self) {
         (0..SEATS).for_each(|seat| self.seat(seat).noted.store(0, Relaxed));
+    }
+
+    /// Work of so many nanoseconds: as many steps in all processes of a turn.
+    pub fn work(&self, nanos: u64) -> Work {
+        Work::at(f64::from_bits(self.head().step.load(Relaxed)), nanos)
     }
 
     /// Starts a phase. What belongs to it is written before: R1 ↔ A1.

@@ -3,7 +3,6 @@
 use super::contender::{Payloads, Receiver, Result, Sender, Shape};
 use super::control::{Control, Orders};
 use super::payload::{self, Checker};
-use super::work::Work;
 use crate::sys::clock;
 use std::convert::Infallible;
 use std::sync::atomic::Ordering::{Relaxed, Release};
@@ -62,7 +61,7 @@ pub fn consume(control: &Control, consumer: usize, shape: &Shape, receiver: &mut
     let number = shape.producers + consumer;
     let seat = control.seat(number);
     let checker = Checker::new(shape.payload, shape.producers);
-    let work = Work::of(shape.work);
+    let work = control.work(shape.work);
     let (mut count, mut digest) = (seat.count.load(Relaxed), seat.digest.load(Relaxed));
     seat.done.store(1, Relaxed);
     loop {

@@ -3,7 +3,6 @@
 use super::contender::{Contender, Opened, Pattern, Payloads, Queue, Receiver, Result, Sender, Shape, Started};
 use super::control::Control;
 use super::payload::Checker;
-use super::work::Work;
 use super::{isolate, participant};
 use crate::sys::spawn;
 use std::convert::Infallible;
@@ -230,14 +229,14 @@ fn live(queues: &'static Queues, control: &'static Control, shape: &Shape, role:
             participant::consume(control, n, &shape, &mut *last.receiver(n)?)
         }
         Role::Consumer(n) => participant::consume(control, n, shape, &mut *last.receiver(n)?),
-        Role::Worker(n) => work(shape, &mut *queues.jobs.receiver(n)?, &mut *last.sender(n)?),
+        Role::Worker(n) => work(control, shape, &mut *queues.jobs.receiver(n)?, &mut *last.sender(n)?),
     }
 }
 
 /// A worker's life: a job's result is its number again, so that the one who collects can tell what is missing. A job that is not as it was sent
 /// has none, and is missed.
-pub fn work(shape: &Shape, jobs: &mut dyn Receiver, results: &mut dyn Sender) -> Result<Infallible> {
-    let (checker, work) = (Checker::new(shape.payload, shape.producers), Work::of(shape.work));
+pub fn work(control: &Control, shape: &Shape, jobs: &mut dyn Receiver, results: &mut dyn Sender) -> Result<Infallible> {
+    let (checker, work) = (Checker::new(shape.payload, shape.producers), control.work(shape.work));
     let mut out = Vec::with_capacity(8 * shape.batch);
     loop {
         out.clear();

@@ -19,14 +19,22 @@ pub struct Work {
     steps: u64,
 }
 
+/// Nanoseconds of a step: measured once by whoever starts all turns, before the first of them, and inherited by those that are forked from it.
+/// Processes that are no copies of it are told. Participants that measured it would do so all at once, on busy CPUs.
+pub fn nanos_a_step() -> f64 {
+    static STEP: OnceLock<f64> = OnceLock::new();
+    *STEP.get_or_init(calibrated)
+}
+
 impl Work {
-    /// Work that takes so many nanoseconds on a CPU of its own. Measured once a process, and inherited by those that are forked from it.
+    /// Work that takes so many nanoseconds on a CPU of its own.
     pub fn of(nanos: u64) -> Work {
-        static STEP: OnceLock<f64> = OnceLock::new();
-        match nanos {
-            0 => Work { steps: 0 },
-            _ => Work { steps: (nanos as f64 / STEP.get_or_init(nanos_a_step)).ceil() as u64 },
-        }
+        if nanos == 0 { Work { steps: 0 } } else { Work::at(nanos_a_step(), nanos) }
+    }
+
+    /// The same, for who was told how long a step takes.
+    pub fn at(nanos_a_step: f64, nanos: u64) -> Work {
+        Work { steps: (nanos as f64 / nanos_a_step).ceil() as u64 }
     }
 
     /// Works.
@@ -39,7 +47,7 @@ impl Work {
 }
 
 /// The least of several tries: what else happens on the machine makes it longer, never shorter.
-fn nanos_a_step() -> f64 {
+fn calibrated() -> f64 {
     const STEPS: u64 = 500_000;
     let once = || {
         let start = clock::now();
@@ -47,4 +55,17 @@ fn nanos_a_step() -> f64 {
         (clock::now() - start) as f64 / STEPS as f64
     };
     (0..10).map(|_| once()).fold(f64::INFINITY, f64::min)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn steps_are_what_was_told_of_and_no_work_is_none() {
+        assert_eq!(Work::at(0.5, 1000).steps, 2000);
+        assert_eq!(Work::at(3.0, 1000).steps, 334, "at least as long");
+        assert_eq!(Work::of(0).steps, 0);
+        assert_eq!(Work::of(10_000).steps, Work::at(nanos_a_step(), 10_000).steps, "one measurement for all");
+    }
 }

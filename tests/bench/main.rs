@@ -5,6 +5,7 @@ mod kernel;
 
 use gristmill::bench::contenders::engine;
 use gristmill::bench::isolate;
+use gristmill::bench::work;
 
 fn main() {
     // In a process of the engine's this does not return.
@@ -12,6 +13,8 @@ fn main() {
     // A hang ends here, with a signal that is no success.
     // SAFETY: the call touches no memory.
     unsafe { libc::alarm(120) };
+    // Once, as a run does it: turns inherit it.
+    work::nanos_a_step();
     isolate::adopt_orphans().unwrap();
     let folder = std::env::temp_dir().join(format!("gristmill-test-{}-bench", std::process::id()));
     std::fs::create_dir(&folder).unwrap();

@@ -3,7 +3,7 @@
 use gristmill::bench::contender::{Contender, Family, Info, Opened, Pattern, Pool, Result, Shape, Waits};
 use gristmill::bench::control::Control;
 use gristmill::bench::payload::{self, Checker};
-use gristmill::bench::work::Work;
+use gristmill::bench::work::{Work, nanos_a_step};
 use serde::{Deserialize, Serialize};
 use serde_bytes::ByteBuf;
 use std::ops::Range;
@@ -40,13 +40,15 @@ struct Call {
     payloads: ByteBuf,
     size: usize,
     work: u64,
+    /// Nanoseconds of a step of work.
+    step: f64,
 }
 
 /// The sum of the results; `None` if a payload is not as it was made.
 fn work_on(call: Call) -> Option<u64> {
     // A worker is one turn's, in which size and work do not change.
     static KNOWN: OnceLock<(Checker, Work)> = OnceLock::new();
-    let (checker, work) = KNOWN.get_or_init(|| (Checker::new(call.size, 1), Work::of(call.work)));
+    let (checker, work) = KNOWN.get_or_init(|| (Checker::new(call.size, 1), Work::at(call.step, call.work)));
     call.payloads.chunks(call.size).try_fold(0u64, |sum, one| {
         let seen = checker.check(one)?;
         work.run(seen.number);
@@ -62,6 +64,7 @@ struct Calls {
 impl Pool for Calls {
     fn call(&mut self, numbers: Range<u64>) -> Result<u64> {
         let Shape { payload: size, batch, work, capacity, .. } = self.shape;
+        let step = nanos_a_step();
         let mut blank = vec![0; size * batch];
         blank.chunks_exact_mut(size).for_each(|one| payload::prepare(one, 0));
         let spawn = |first: u64| {
@@ -70,7 +73,7 @@ impl Pool for Calls {
             for (one, number) in payloads.chunks_exact_mut(size).zip(first..) {
                 payload::stamp(one, number, 0);
             }
-            self.pool.spawn(Call { payloads: ByteBuf::from(payloads), size, work }, work_on)
+            self.pool.spawn(Call { payloads: ByteBuf::from(payloads), size, work, step }, work_on)
         };
         let window = WINDOW.min(capacity / batch).max(1);
         let firsts: Vec<u64> = numbers.clone().step_by(batch).collect();

@@ -11,6 +11,9 @@ use serde::Serialize;
 use std::io::{BufRead, BufReader, Write};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 
+/// What all say of their work.
+const CALIBRATES: &str = "work is steps in Python, which it calibrates itself";
+
 /// The contenders.
 pub fn all() -> Vec<Box<dyn Contender>> {
     queues::all().chain(pools::all()).collect()

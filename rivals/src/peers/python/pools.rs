@@ -1,6 +1,6 @@
 //! Python's pools of processes, driven over a pipe: a range of numbers goes in, the sum of the results comes out.
 
-use super::Script;
+use super::{CALIBRATES, Script};
 use gristmill::bench::contender::{Contender, Family, Info, Opened, Pattern, Pool, Result, Shape, Waits};
 use gristmill::bench::control::Control;
 use std::io::Write;
@@ -25,7 +25,7 @@ struct Python {
 
 impl Contender for Python {
     fn info(&self) -> Info {
-        Info::new(self.name, self.says, Family::Peer, Waits::Block).batching()
+        Info::new(self.name, &format!("{}; {CALIBRATES}", self.says), Family::Peer, Waits::Block).batching()
     }
 
     fn refuses(&self, shape: &Shape) -> Option<String> {

@@ -1,6 +1,6 @@
 //! Python's queues, between processes that one Python has forked.
 
-use super::Script;
+use super::{CALIBRATES, Script};
 use gristmill::bench::contender::{Contender, Family, Info, Opened, Result, Shape, Started, Waits};
 use gristmill::bench::control::Control;
 use gristmill::sys::clock::Deadline;
@@ -40,7 +40,7 @@ struct Python {
 
 impl Contender for Python {
     fn info(&self) -> Info {
-        Info::new(self.name, self.says, Family::Peer, Waits::Block).batching()
+        Info::new(self.name, &format!("{}; {CALIBRATES}", self.says), Family::Peer, Waits::Block).batching()
     }
 
     fn refuses(&self, _: &Shape) -> Option<String> {
