@@ -91,7 +91,7 @@ impl Participants {
     /// If that takes too long, or somebody dies.
     pub fn wait_until_ready(&self, limit: Duration) -> Result<()> {
         let end = Instant::now() + limit;
-        while (0..self.seats()).any(|seat| self.control.seat(seat).done.load(Relaxed) == 0) {
+        while (0..self.seats() + self.workers()).any(|seat| self.control.seat(seat).done.load(Relaxed) == 0) {
             self.look_after()?;
             if Instant::now() > end {
                 return Err(format!("not ready after {} s", limit.as_secs()).into());
@@ -133,6 +133,11 @@ impl Participants {
             Pattern::Calls => 1,
             Pattern::Commands => 0,
         }
+    }
+
+    /// Those who only stand between others: their seats come last, and say no more than that they are ready.
+    fn workers(&self) -> usize {
+        if self.shape.pattern == Pattern::Calls { self.shape.consumers } else { 0 }
     }
 
     fn receiving(&self) -> std::ops::Range<usize> {
@@ -229,15 +234,23 @@ fn live(queues: &'static Queues, control: &'static Control, shape: &Shape, role:
             participant::consume(control, n, &shape, &mut *last.receiver(n)?)
         }
         Role::Consumer(n) => participant::consume(control, n, shape, &mut *last.receiver(n)?),
-        Role::Worker(n) => work(control, shape, &mut *queues.jobs.receiver(n)?, &mut *last.sender(n)?),
+        Role::Worker(n) => work(control, n, shape, &mut *queues.jobs.receiver(n)?, &mut *last.sender(n)?),
     }
 }
 
 /// A worker's life: a job's result is its number again, so that the one who collects can tell what is missing. A job that is not as it was sent
 /// has none, and is missed.
-pub fn work(control: &Control, shape: &Shape, jobs: &mut dyn Receiver, results: &mut dyn Sender) -> Result<Infallible> {
+pub fn work(
+    control: &Control,
+    worker: usize,
+    shape: &Shape,
+    jobs: &mut dyn Receiver,
+    results: &mut dyn Sender,
+) -> Result<Infallible> {
     let (checker, work) = (Checker::new(shape.payload, shape.producers), control.work(shape.work));
     let mut out = Vec::with_capacity(8 * shape.batch);
+    // After those of producers and of the one who collects.
+    control.seat(shape.producers + 1 + worker).done.store(1, Relaxed);
     loop {
         out.clear();
         jobs.receive(shape.batch, &mut |bytes| {

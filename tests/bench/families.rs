@@ -1,7 +1,8 @@
 //! Contenders of other families in small shapes: shared memory, threads, and the engine itself.
 
-use gristmill::bench::contender::{Contender, Family, Pattern, Shape};
+use gristmill::bench::contender::{Contender, Family, Info, Opened, Pattern, Queue, Receiver, Result, Sender, Shape};
 use gristmill::bench::contenders;
+use gristmill::bench::control::Control;
 use gristmill::bench::isolate::{Ended, isolated};
 use gristmill::bench::turn::{Aim, Lengths, play};
 use std::time::Duration;
@@ -40,5 +41,51 @@ pub fn memory_threads_and_the_engine_hand_over_everything_in_small_shapes() {
             assert!(!takes.is_empty(), "{} takes part in nothing", contender.info().name);
             takes.iter().for_each(|shape| plays(&*contender, shape));
         }
+    }
+}
+
+/// A contender whose workers take long to get ready.
+struct Late(Box<dyn Contender>);
+
+const LATE: Duration = Duration::from_millis(200);
+
+impl Contender for Late {
+    fn info(&self) -> Info {
+        self.0.info()
+    }
+
+    fn refuses(&self, shape: &Shape) -> Option<String> {
+        self.0.refuses(shape)
+    }
+
+    fn open(&self, shape: &Shape, control: &Control) -> Result<Opened> {
+        match self.0.open(shape, control)? {
+            // Results, of 8 bytes, go to the one who collects: that one is in time.
+            Opened::Processes(queue) if shape.payload > 8 => Ok(Opened::Processes(Box::new(LateQueue(queue)))),
+            opened => Ok(opened),
+        }
+    }
+}
+
+struct LateQueue(Box<dyn Queue>);
+
+impl Queue for LateQueue {
+    fn sender(&self, producer: usize) -> Result<Box<dyn Sender + '_>> {
+        self.0.sender(producer)
+    }
+
+    fn receiver(&self, consumer: usize) -> Result<Box<dyn Receiver + '_>> {
+        std::thread::sleep(LATE);
+        self.0.receiver(consumer)
+    }
+}
+
+pub fn start_up_lasts_until_the_last_worker_is_ready() {
+    let contender = contenders(Family::Kernel).into_iter().find(|one| one.info().name == "pipe-atomic").unwrap();
+    let shape = Shape { pattern: Pattern::Calls, ..shape(64, 1, 2, 1) };
+    match isolated(LIMIT, &|| false, || play(&Late(contender), &shape, &Lengths::shortest(), Aim::Throughput)).unwrap() {
+        Ended::Value(turn) => assert!(u128::from(turn.start_up) >= LATE.as_nanos(), "{turn:?}"),
+        Ended::Failed(why) | Ended::Died(why) => panic!("{why}"),
+        _ => panic!("hangs"),
     }
 }

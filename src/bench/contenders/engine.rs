@@ -155,7 +155,7 @@ fn consume<const N: usize>(queue: &PodQueue<[u8; N]>, seat: &Seat) {
 }
 
 fn work_on<const N: usize>(jobs: &PodQueue<[u8; N]>, results: &PodQueue<[u8; 8]>, seat: &Seat) {
-    take_part(seat, |control| work(control, &seat.shape, &mut End(jobs), &mut End(results)));
+    take_part(seat, |control| work(control, seat.index, &seat.shape, &mut End(jobs), &mut End(results)));
 }
 
 fn produce_bytes(queue: &Queue<ByteBuf>, seat: &Seat) {
@@ -167,7 +167,7 @@ fn consume_bytes(queue: &Queue<ByteBuf>, seat: &Seat) {
 }
 
 fn work_on_bytes(jobs: &Queue<ByteBuf>, results: &PodQueue<[u8; 8]>, seat: &Seat) {
-    take_part(seat, |control| work(control, &seat.shape, &mut End(jobs), &mut End(results)));
+    take_part(seat, |control| work(control, seat.index, &seat.shape, &mut End(jobs), &mut End(results)));
 }
 
 fn take_part(seat: &Seat, live: impl FnOnce(&Control) -> Result<std::convert::Infallible>) {

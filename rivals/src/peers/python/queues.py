@@ -159,7 +159,8 @@ def consume(number, jobs, size, steps_each):
         seat.count.value = count
 
 
-def work(jobs, results):
+def work(number, jobs, results):
+    Seat(Page(), number).done.value = 1
     while True:
         numbers = [check(payload) for payload in jobs.receive()]
         done = []
@@ -187,7 +188,7 @@ def main():
     # Consumers first; they are told of after the producers.
     if CALLS:
         results = queue(8)
-        consumers = [start(work, jobs, results) for _ in range(CONSUMERS)]
+        consumers = [start(work, PRODUCERS + 1 + n, jobs, results) for n in range(CONSUMERS)]
         consumers.append(start(consume, PRODUCERS, results, 8, 0))
     else:
         consumers = [start(consume, PRODUCERS + n, jobs, SIZE, STEPS) for n in range(CONSUMERS)]
