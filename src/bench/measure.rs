@@ -4,6 +4,59 @@ use crate::sys::clock;
 use perf_event::events::Tracepoint;
 use perf_event::{Builder, Counter};
 use std::fs;
+use std::path::Path;
+
+/// Whose use is measured.
+#[derive(Clone, Debug)]
+pub struct Who {
+    /// This process, and others.
+    pids: Vec<u32>,
+    /// Whether the thread that asks is left out: it looks on.
+    but_me: bool,
+}
+
+/// A thread of a process.
+struct Task {
+    pid: u32,
+    tid: u32,
+}
+
+impl Who {
+    /// Participants, and all threads of this process but the one that asks, whatever they are for: whoever uses a contender has them too.
+    pub fn without_host(participants: &[u32]) -> Who {
+        Who { pids: [&[std::process::id()], participants].concat(), but_me: true }
+    }
+
+    /// Participants, and all of this process: the one that asks takes part.
+    pub fn with_caller(participants: &[u32]) -> Who {
+        Who { pids: [&[std::process::id()], participants].concat(), but_me: false }
+    }
+
+    /// Their threads, as far as they are still there.
+    fn tasks(&self) -> Vec<Task> {
+        // SAFETY: the call has no arguments and cannot fail.
+        let me = unsafe { libc::gettid() } as u32;
+        let threads = |pid: &u32| {
+            let pid = *pid;
+            let entries = fs::read_dir(format!("/proc/{pid}/task")).into_iter().flatten().flatten();
+            entries.filter_map(move |entry| Some(Task { pid, tid: entry.file_name().to_str()?.parse().ok()? }))
+        };
+        self.pids.iter().flat_map(threads).filter(|task| !self.but_me || task.tid != me).collect()
+    }
+}
+
+impl Task {
+    fn folder(&self) -> String {
+        format!("/proc/{}/task/{}", self.pid, self.tid)
+    }
+
+    fn switches(&self) -> Used {
+        let status = fs::read_to_string(format!("{}/status", self.folder())).unwrap_or_default();
+        let (voluntary, involuntary) =
+            (field(&status, "voluntary_ctxt_switches:"), field(&status, "nonvoluntary_ctxt_switches:"));
+        Used { cpu: 0, voluntary, involuntary }
+    }
+}
 
 /// CPU time and context switches of some processes so far.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
@@ -18,8 +71,10 @@ pub struct Used {
 
 impl Used {
     /// By all of them. A process that has ended counts no more.
-    pub fn by(pids: &[u32]) -> Used {
-        pids.iter().map(|&pid| Used::by_one(pid)).fold(Used::default(), std::ops::Add::add)
+    pub fn by(who: &Who) -> Used {
+        let processes = who.pids.iter().map(|&pid| Used { cpu: cpu(pid), ..Used::default() });
+        let all = processes.chain(who.tasks().iter().map(|task| task.switches())).fold(Used::default(), std::ops::Add::add);
+        if who.but_me { Used { cpu: all.cpu.saturating_sub(my_cpu()), ..all } } else { all }
     }
 
     /// By children of this process that have ended and been waited for, and by theirs.
@@ -34,16 +89,6 @@ impl Used {
             voluntary: usage.ru_nvcsw as u64,
             involuntary: usage.ru_nivcsw as u64,
         }
-    }
-
-    fn by_one(pid: u32) -> Used {
-        let mut used = Used { cpu: cpu(pid), ..Used::default() };
-        for task in fs::read_dir(format!("/proc/{pid}/task")).into_iter().flatten().flatten() {
-            let status = fs::read_to_string(task.path().join("status")).unwrap_or_default();
-            used.voluntary += field(&status, "voluntary_ctxt_switches:");
-            used.involuntary += field(&status, "nonvoluntary_ctxt_switches:");
-        }
-        used
     }
 
     /// Since `before`.
@@ -73,19 +118,31 @@ fn field(text: &str, name: &str) -> u64 {
     line.and_then(|rest| rest.split_whitespace().next()).and_then(|n| n.parse().ok()).unwrap_or(0)
 }
 
+/// Of all threads of a process, also of those that have ended.
 fn cpu(pid: u32) -> u64 {
     let mut clock = 0;
+    // SAFETY: it is valid to write to.
+    let failed = unsafe { libc::clock_getcpuclockid(pid as i32, &mut clock) != 0 };
+    if failed { 0 } else { nanos(clock) }
+}
+
+/// Of the thread that asks.
+fn my_cpu() -> u64 {
+    nanos(libc::CLOCK_THREAD_CPUTIME_ID)
+}
+
+fn nanos(clock: libc::clockid_t) -> u64 {
     let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
-    // SAFETY: both are valid to write to.
-    let failed =
-        unsafe { libc::clock_getcpuclockid(pid as i32, &mut clock) != 0 || libc::clock_gettime(clock, &mut time) != 0 };
+    // SAFETY: it is valid to write to.
+    let failed = unsafe { libc::clock_gettime(clock, &mut time) != 0 };
     if failed { 0 } else { time.tv_sec as u64 * 1_000_000_000 + time.tv_nsec as u64 }
 }
 
-/// Bytes of memory of some processes, what several share counted once (PSS).
-pub fn memory(pids: &[u32]) -> u64 {
+/// Bytes of memory of some processes, what several share counted once (PSS). The memory of the host is among them, whoever looks on; what the
+/// kernel keeps for them is not: buffers of pipes and sockets, messages in its queues.
+pub fn memory(who: &Who) -> u64 {
     let of = |pid: &u32| fs::read_to_string(format!("/proc/{pid}/smaps_rollup")).map_or(0, |text| field(&text, "Pss:") << 10);
-    pids.iter().map(of).sum()
+    who.pids.iter().map(of).sum()
 }
 
 /// Counts the system calls of some processes, where the kernel lets this user: it takes the right to trace, and tracefs to be mounted.
@@ -93,20 +150,29 @@ pub struct Calls(Vec<Counter>);
 
 impl Calls {
     /// From now on; `None` where they cannot be counted.
-    pub fn count(pids: &[u32]) -> Option<Calls> {
+    pub fn count(who: &Who) -> Option<Calls> {
         let id = fs::read_to_string("/sys/kernel/tracing/events/raw_syscalls/sys_enter/id").ok()?.trim().parse().ok()?;
-        let counters = pids.iter().map(|&pid| {
+        // A counter is of one thread, and of what that makes later: each thread that is there now needs one.
+        let counter = |task: &Task| {
             let mut counter = Builder::new(Tracepoint::with_id(id))
-                .observe_pid(pid as i32)
+                .observe_pid(task.tid as i32)
                 .include_kernel()
                 .inherit(true)
                 .any_cpu()
-                .build()
-                .ok()?;
-            counter.enable().ok()?;
-            Some(counter)
-        });
-        counters.collect::<Option<Vec<_>>>().map(Calls)
+                .build()?;
+            counter.enable()?;
+            Ok::<_, std::io::Error>(counter)
+        };
+        let mut counters = vec![];
+        for task in who.tasks() {
+            match counter(&task) {
+                Ok(counter) => counters.push(counter),
+                // It has ended.
+                Err(_) if !Path::new(&task.folder()).exists() => {}
+                Err(_) => return None,
+            }
+        }
+        Some(Calls(counters))
     }
 
     /// How many there were.
@@ -137,7 +203,7 @@ mod tests {
 
     #[test]
     fn work_and_sleep_show() {
-        let me = [std::process::id()];
+        let me = Who::with_caller(&[]);
         let before = Used::by(&me);
         let start = clock::now();
         while clock::now() - start < 20_000_000 {
@@ -147,7 +213,47 @@ mod tests {
         let used = Used::by(&me).since(before);
         assert!(used.cpu > 5_000_000 && used.voluntary > 0, "{used:?}");
         assert!(memory(&me) > 100 << 10);
-        assert_eq!(Used::by(&[NOBODY]), Used::default());
+        assert_eq!(Used::by(&Who { pids: vec![NOBODY], but_me: false }), Used::default());
+    }
+
+    #[test]
+    fn the_thread_that_looks_on_is_left_out_and_others_are_not() {
+        let host = Who::without_host(&[]);
+        let before = (Used::by(&host), my_cpu());
+        let spin = |nanos| {
+            let start = my_cpu();
+            while my_cpu() - start < nanos {
+                std::hint::black_box(start);
+            }
+        };
+        std::thread::scope(|scope| scope.spawn(|| spin(30_000_000)).join().unwrap());
+        assert!(Used::by(&host).since(before.0).cpu >= 30_000_000, "another one");
+        let me = std::process::id();
+        // SAFETY: the call has no arguments and cannot fail.
+        let tid = unsafe { libc::gettid() } as u32;
+        let has = |who: &Who| who.tasks().iter().any(|task| task.pid == me && task.tid == tid);
+        assert!(!has(&host) && has(&Who::with_caller(&[])));
+    }
+
+    #[test]
+    fn calls_of_threads_that_were_there_before_count() {
+        use std::sync::mpsc::channel;
+        let ((go, gone), (done, over)) = (channel::<()>(), channel());
+        std::thread::spawn(move || {
+            done.send(()).unwrap();
+            gone.recv().unwrap();
+            for _ in 0..200_000 {
+                // SAFETY: the call has no arguments and cannot fail.
+                unsafe { libc::syscall(libc::SYS_getppid) };
+            }
+            done.send(()).unwrap();
+        });
+        over.recv().unwrap();
+        // Where the kernel does not let this user count, there is nothing to see.
+        let Some(calls) = Calls::count(&Who::without_host(&[])) else { return };
+        go.send(()).unwrap();
+        over.recv().unwrap();
+        assert!(calls.so_far().unwrap() >= 200_000);
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 use super::contender::{Contender, Opened, Pattern, Payloads, Queue, Receiver, Result, Sender, Shape, Started};
 use super::control::Control;
+use super::measure::Who;
 use super::payload::Checker;
 use super::{isolate, participant};
 use crate::sys::spawn;
@@ -81,7 +82,7 @@ impl Participants {
             queues.jobs.forked();
             queues.results.iter().for_each(|results| results.forked());
         }
-        all.pids = if threads { vec![std::process::id()] } else { all.forked.iter().map(|&pid| pid as u32).collect() };
+        all.pids = all.forked.iter().map(|&pid| pid as u32).collect();
         Ok(all)
     }
 
@@ -106,9 +107,9 @@ impl Participants {
         self.control
     }
 
-    /// Their processes, each once.
-    pub fn pids(&self) -> Vec<u32> {
-        self.pids.clone()
+    /// Whose use is measured: all of them, and what threads this process has for them.
+    pub fn who(&self) -> Who {
+        Who::without_host(&self.pids)
     }
 
     /// The process of a consumer, if it has one of its own.

@@ -78,7 +78,7 @@ pub struct Summary {
     pub calls: Option<Interval>,
     /// CPU of idle participants, as a share of one CPU.
     pub idle: Option<Interval>,
-    /// Bytes of memory of all participants.
+    /// Bytes of memory of all participants and of the turn's own process.
     pub memory: Interval,
     /// Nanoseconds until all participants were ready.
     pub start_up: Interval,

@@ -2,7 +2,7 @@
 
 use super::contender::{Contender, Opened, Pattern, Pool, Result, Shape};
 use super::control::{Control, Orders};
-use super::measure::{self, Calls, Used};
+use super::measure::{self, Calls, Used, Who};
 use super::participants::Participants;
 use super::payload;
 use crate::sys::clock;
@@ -64,7 +64,7 @@ pub struct Played {
     pub used: Used,
     /// Their system calls for them, if those can be counted here.
     pub calls: Option<u64>,
-    /// Bytes of memory of all participants after it.
+    /// Bytes of memory of all participants and of the turn's own process after it.
     pub memory: u64,
     /// CPU of consumers without anything to do, as a share of one CPU; if that was measured.
     pub idle: Option<f64>,
@@ -163,27 +163,27 @@ impl<'a> Host<'a> {
 
     fn play(&mut self, lengths: &Lengths, aim: Aim, start_up: u64) -> Result<Played> {
         let rate = self.warm_up(lengths.warm_up)?;
-        let pids = self.participants.pids();
+        let who = self.participants.who();
         let (pace, measured) = match aim {
             Aim::Throughput => (None, rate * lengths.measured.as_secs_f64()),
             Aim::Latency { rate } => (Some(rate), rate * lengths.measured.as_secs_f64()),
         };
-        let counter = Calls::count(&pids);
-        let mut before = Used::by(&pids);
+        let counter = Calls::count(&who);
+        let mut before = Used::by(&who);
         let begun = self.begin((measured as u64).max(1), pace);
         if pace.is_some() {
             std::thread::sleep(Duration::from_nanos(begun.start.saturating_sub(clock::now() + SHORTLY)));
-            before = Used::by(&pids);
+            before = Used::by(&who);
         }
         let phase = self.finish(&begun, pace.unwrap_or(rate))?;
-        let used = Used::by(&pids).since(before);
+        let used = Used::by(&who).since(before);
         let calls = counter.and_then(Calls::so_far);
         let late = match aim {
             Aim::Throughput => None,
             Aim::Latency { .. } => Some(Late::of(self.participants.samples())?),
         };
-        let memory = measure::memory(&pids);
-        let idle = idle(&pids, lengths.idle);
+        let memory = measure::memory(&who);
+        let idle = idle(&who, lengths.idle);
         Ok(Played { start_up, jobs: phase.jobs, wall: phase.wall, used, calls, memory, idle, late })
     }
 
@@ -295,29 +295,29 @@ impl Caller {
         let seconds = lengths.measured.as_secs_f64() * if commands { COMMANDS } else { 1.0 };
         let jobs = ((rate * seconds) as u64).max(1);
         // The caller takes part.
-        let pids = [&[std::process::id()], &self.pool.pids()[..]].concat();
-        let counter = Calls::count(&pids);
+        let who = Who::with_caller(&self.pool.pids());
+        let counter = Calls::count(&who);
         // Processes that come and go within a call are not among them: what is waited for counts there.
-        let (before, ended) = (Used::by(&pids), Used::by_ended_children());
+        let (before, ended) = (Used::by(&who), Used::by_ended_children());
         let wall = self.pass(jobs)?;
-        let used = Used::by(&pids).since(before) + Used::by_ended_children().since(ended);
+        let used = Used::by(&who).since(before) + Used::by_ended_children().since(ended);
         let calls = counter.and_then(Calls::so_far);
-        let memory = measure::memory(&pids);
-        let idle = idle(&pids, lengths.idle);
+        let memory = measure::memory(&who);
+        let idle = idle(&who, lengths.idle);
         Ok(Played { start_up, jobs, wall, used, calls, memory, idle, late: None })
     }
 }
 
 /// The share of a CPU that these processes use when there is nothing to do; `None` if that takes no time.
-fn idle(pids: &[u32], length: Duration) -> Option<f64> {
+fn idle(who: &Who, length: Duration) -> Option<f64> {
     if length.is_zero() {
         return None;
     }
     // What looks again for a while does so before it sleeps.
     std::thread::sleep(Duration::from_millis(20));
-    let (before, start) = (Used::by(pids), clock::now());
+    let (before, start) = (Used::by(who), clock::now());
     std::thread::sleep(length);
-    Some(Used::by(pids).since(before).cpu as f64 / (clock::now() - start) as f64)
+    Some(Used::by(who).since(before).cpu as f64 / (clock::now() - start) as f64)
 }
 
 #[cfg(test)]
