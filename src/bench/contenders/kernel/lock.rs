@@ -1,4 +1,4 @@
-//! The lock of contenders whose bytes would mix without one: a mutex between processes, as CPython's queue has it.
+//! The lock of contenders whose bytes would mix without one: a mutex between processes.
 
 use crate::bench::contender::Result;
 use crate::bench::shared::Shared;

@@ -6,7 +6,7 @@
 mod event;
 mod offset;
 mod ring;
-mod semaphore;
+pub mod semaphore;
 mod slots;
 mod spsc;
 mod vyukov;
