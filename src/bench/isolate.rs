@@ -7,6 +7,7 @@ use crate::sys::{poll, spawn};
 use serde::{Serialize, de::DeserializeOwned};
 use std::io::{self, PipeReader, Read, Write};
 use std::os::fd::AsFd;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
 
 /// How a process of its own ended.
@@ -57,7 +58,8 @@ pub fn isolated<T: Serialize + DeserializeOwned>(
         0 => {
             drop(reader);
             left.begin();
-            let said = spawn::die_with_parent(parent).map_err(Failure::from).and_then(|()| body()).map_err(|e| e.to_string());
+            let said =
+                spawn::die_with_parent(parent).map_err(Failure::from).and_then(|()| caught(body)).map_err(|e| e.to_string());
             let told = serde_json::to_vec(&said).is_ok_and(|bytes| writer.write_all(&bytes).is_ok());
             // SAFETY: ends the process without what its parent has registered for its own end.
             unsafe { libc::_exit(i32::from(!told)) }
@@ -70,17 +72,28 @@ pub fn isolated<T: Serialize + DeserializeOwned>(
             let status = reap(pid);
             sweep();
             left.remove();
+            // Ctrl-C goes to all: who was told to end by it has not failed.
+            let failed = |ended| if interrupted() { Ended::Interrupted } else { ended };
             Ok(match ended {
                 Ok(Some(bytes)) => match serde_json::from_slice::<std::result::Result<T, String>>(&bytes) {
                     Ok(Ok(value)) => Ended::Value(value),
-                    Ok(Err(why)) => Ended::Failed(why),
-                    Err(_) => Ended::Died(status),
+                    Ok(Err(why)) => failed(Ended::Failed(why)),
+                    Err(_) => failed(Ended::Died(status)),
                 },
-                Ok(None) => Ended::Hung,
+                Ok(None) => failed(Ended::Hung),
                 Err(_) => Ended::Interrupted,
             })
         }
     }
+}
+
+/// A panic ends here, and is told: it must not unwind into what this process has copied of the one that it was forked from.
+fn caught<T>(body: impl FnOnce() -> Result<T>) -> Result<T> {
+    // Nothing of what the body has left half done is used: the process ends.
+    catch_unwind(AssertUnwindSafe(body)).unwrap_or_else(|panic| {
+        let text = panic.downcast_ref::<String>().map(String::as_str).or_else(|| panic.downcast_ref::<&str>().copied());
+        Err(format!("it panicked: {}", text.unwrap_or("without a text")).into())
+    })
 }
 
 /// Reads until the end; `None` if that does not come in time.

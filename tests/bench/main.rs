@@ -2,6 +2,7 @@
 
 mod families;
 mod kernel;
+mod turns;
 
 use gristmill::bench::contenders::engine;
 use gristmill::bench::isolate;
@@ -25,6 +26,8 @@ fn main() {
     kernel::a_system_v_queue_does_not_outlive_a_turn_that_is_killed_and_those_of_others_do();
     kernel::a_producer_goes_on_when_one_of_its_consumers_dies();
     families::memory_threads_and_the_engine_hand_over_everything_in_small_shapes();
+    turns::a_panic_is_the_turns_failure_and_goes_no_further();
+    turns::who_is_ended_by_an_interruption_has_not_failed();
     families::start_up_lasts_until_the_last_worker_is_ready();
 
     let left: Vec<_> = std::fs::read_dir(&folder).unwrap().collect();
@@ -33,5 +36,5 @@ fn main() {
     let me = std::process::id();
     let children = std::fs::read_to_string(format!("/proc/{me}/task/{me}/children")).unwrap();
     assert_eq!(children, "", "processes are left");
-    println!("test result: ok. 5 passed; 0 failed");
+    println!("test result: ok. 7 passed; 0 failed");
 }
