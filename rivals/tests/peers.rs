@@ -5,7 +5,7 @@ use gristmill::bench::contender::{Contender, Opened, Pattern, Result, Shape};
 use gristmill::bench::contenders::engine;
 use gristmill::bench::control::Control;
 use gristmill::bench::isolate::{Ended, adopt_orphans, isolated};
-use gristmill::bench::kill::{Fate, kill};
+use gristmill::bench::kill::{Fate, SHORT, kill};
 use gristmill::bench::turn::{Aim, Lengths, play};
 use gristmill_rivals::{peers, sweep};
 use std::collections::BTreeSet;
@@ -119,7 +119,7 @@ fn each_is_late_by_something(peer: &dyn Contender) {
 fn a_death_is_seen(peer: &dyn Contender) {
     let (name, shape) = (peer.info().name, shape(Pattern::OneWay, 64, 1, 2, 1));
     if peer.refuses(&shape).is_none() {
-        let fate = turn(&name, || kill(peer, &shape, Duration::from_millis(5))).unwrap();
+        let fate = turn(&name, || kill(peer, &shape, Duration::from_millis(5), SHORT)).unwrap();
         println!("{name}: a consumer is killed: {fate:?}");
         assert_ne!(fate, Fate::NoProcess, "{name}");
         if name == "ipc-channel" {

@@ -3,6 +3,7 @@
 //! It is the harness's own, and touched as little as possible: a participant stores to a line of its own, which the host looks at from time to time.
 
 use super::contender::Result;
+use super::payload;
 use super::work::{self, Work};
 use crate::sys::futex;
 use memmap2::{MmapOptions, MmapRaw};
@@ -10,7 +11,7 @@ use std::fs::{File, OpenOptions};
 use std::mem::offset_of;
 use std::os::fd::AsRawFd;
 use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
-use std::sync::atomic::{AtomicU32, AtomicU64};
+use std::sync::atomic::{AtomicU8, AtomicU32, AtomicU64};
 
 /// Participants of a turn, at most.
 pub const SEATS: usize = 512;
@@ -29,6 +30,8 @@ struct Head {
     start: AtomicU64,
     /// Nanoseconds of a step of work, the bits of an `f64`.
     step: AtomicU64,
+    /// The first payload of each producer that is tallied.
+    tally_from: AtomicU64,
 }
 
 /// What one participant says.
@@ -64,6 +67,12 @@ pub struct Control {
     map: MmapRaw,
     file: File,
     samples: usize,
+    tallies: usize,
+}
+
+/// The size of a page.
+fn bytes(samples: usize, tallies: usize) -> usize {
+    size_of::<Head>() + SEATS * size_of::<Seat>() + SEATS * samples * 8 + tallies
 }
 
 impl Control {
@@ -72,9 +81,18 @@ impl Control {
     /// # Errors
     /// If there is no memory.
     pub fn create(samples: usize) -> Result<Control> {
+        Control::tallying(samples, 0)
+    }
+
+    /// And on which up to so many payloads, of all producers together, are counted each by itself.
+    ///
+    /// # Errors
+    /// If there is no memory.
+    pub fn tallying(samples: usize, tallies: usize) -> Result<Control> {
         let file = crate::sys::mapping::memory_file(&[])?;
-        file.set_len((size_of::<Head>() + SEATS * size_of::<Seat>() + SEATS * samples * 8) as u64)?;
-        let control = Control::over(file, samples)?;
+        file.set_len(bytes(samples, tallies) as u64)?;
+        let control = Control::over(file, samples, tallies)?;
+        control.tally_from(u64::MAX);
         control.head().step.store(work::nanos_a_step().to_bits(), Relaxed);
         Ok(control)
     }
@@ -84,18 +102,18 @@ impl Control {
     /// # Errors
     /// If it is not there any more.
     pub fn open(at: &Address) -> Result<Control> {
-        Control::over(OpenOptions::new().read(true).write(true).open(at.path())?, at.samples)
+        Control::over(OpenOptions::new().read(true).write(true).open(at.path())?, at.samples, at.tallies)
     }
 
-    fn over(file: File, samples: usize) -> Result<Control> {
+    fn over(file: File, samples: usize, tallies: usize) -> Result<Control> {
         let map = MmapOptions::new().map_raw(&file)?;
-        assert!(map.len() >= size_of::<Head>() + SEATS * size_of::<Seat>() + SEATS * samples * 8);
-        Ok(Control { map, file, samples })
+        assert!(map.len() >= bytes(samples, tallies));
+        Ok(Control { map, file, samples, tallies })
     }
 
     /// Where other programs find it.
     pub fn address(&self) -> Address {
-        Address { pid: std::process::id(), fd: self.file.as_raw_fd(), samples: self.samples }
+        Address { pid: std::process::id(), fd: self.file.as_raw_fd(), samples: self.samples, tallies: self.tallies }
     }
 
     fn head(&self) -> &Head {
@@ -151,6 +169,34 @@ impl Control {
         }
     }
 
+    /// From now on payloads are tallied that come after so many of each producer.
+    pub fn tally_from(&self, n: u64) {
+        self.head().tally_from.store(n, Relaxed);
+    }
+
+    fn slot(&self, producer: usize, n: u64, producers: usize) -> Option<&AtomicU8> {
+        let after = n.checked_sub(self.head().tally_from.load(Relaxed))? as usize;
+        let slot = after.checked_mul(producers)?.checked_add(producer).filter(|slot| *slot < self.tallies)?;
+        // SAFETY: as above; the tallies come after all samples.
+        Some(unsafe { &*self.map.as_ptr().add(bytes(self.samples, 0) + slot).cast::<AtomicU8>() })
+    }
+
+    /// Tallies a payload that was worked on to the end, if that is asked for.
+    #[inline]
+    pub fn tally(&self, number: u64, producers: usize) {
+        if self.tallies > 0 {
+            let (producer, n) = payload::parts(number);
+            if let Some(slot) = self.slot(producer, n, producers) {
+                slot.fetch_add(1, Relaxed);
+            }
+        }
+    }
+
+    /// How often the `n`-th payload of a producer was.
+    pub fn tallied(&self, producer: usize, n: u64, producers: usize) -> u64 {
+        self.slot(producer, n, producers).map_or(0, |slot| slot.load(Relaxed).into())
+    }
+
     /// Notes how many nanoseconds after the moment it was due a payload was there, if that is asked for.
     #[inline]
     pub fn note(&self, seat: usize, late: impl FnOnce() -> u64) {
@@ -178,6 +224,7 @@ pub struct Address {
     pid: u32,
     fd: i32,
     samples: usize,
+    tallies: usize,
 }
 
 impl Address {
@@ -190,7 +237,7 @@ impl Address {
     pub fn layout(&self) -> Layout {
         let seats = size_of::<Head>();
         Layout {
-            bytes: seats + SEATS * size_of::<Seat>() + SEATS * self.samples * 8,
+            bytes: bytes(self.samples, self.tallies),
             phase: offset_of!(Head, phase),
             record: offset_of!(Head, record),
             jobs: offset_of!(Head, jobs),
@@ -205,6 +252,9 @@ impl Address {
             noted: offset_of!(Seat, noted),
             notes: seats + SEATS * size_of::<Seat>(),
             samples: self.samples,
+            tally_from: offset_of!(Head, tally_from),
+            tally: bytes(self.samples, 0),
+            tallies: self.tallies,
         }
     }
 }
@@ -242,6 +292,12 @@ pub struct Layout {
     pub notes: usize,
     /// Samples of each seat, at most.
     pub samples: usize,
+    /// The first payload of each producer that is tallied.
+    pub tally_from: usize,
+    /// For each payload from that one on, a byte: how often it was received. Of all producers the first one, then of all the second one.
+    pub tally: usize,
+    /// How many there are.
+    pub tallies: usize,
 }
 
 #[cfg(test)]
@@ -265,6 +321,22 @@ mod tests {
         let seat = layout.seats + 2 * layout.seat;
         assert_eq!([at(seat + layout.digest), at(seat + layout.noted)], [9, 2]);
         assert_eq!(at(layout.notes + (2 * layout.samples + 1) * 8), 11);
+    }
+
+    #[test]
+    fn each_payload_from_a_certain_one_on_is_tallied_by_itself() {
+        let control = Control::tallying(2, 10).unwrap();
+        let other = Control::open(&control.address()).unwrap();
+        other.tally(payload::number(1, 9), 2);
+        control.tally_from(7);
+        for n in [6, 7, 9, 9, 12] {
+            other.tally(payload::number(1, n), 2);
+        }
+        let found = |producer: usize| (6..13).map(|n| control.tallied(producer, n, 2)).collect::<Vec<_>>();
+        assert_eq!(found(1), [0, 1, 0, 2, 0, 0, 0], "the last is beyond what there is room for");
+        assert_eq!(found(0), [0; 7]);
+        let layout = control.address().layout();
+        assert_eq!((layout.tally + layout.tallies, layout.bytes), (control.map.len(), control.map.len()));
     }
 
     #[test]

@@ -12,8 +12,14 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::Duration;
 
-/// Without a payload for so long, nothing moves any more.
-const STILL: Duration = Duration::from_millis(1500);
+/// Without a payload for so long, nothing moves any more: where there is time.
+pub const PATIENT: Duration = Duration::from_millis(1500);
+
+/// The same, to look and not to quote.
+pub const SHORT: Duration = Duration::from_millis(300);
+
+/// Payloads that are looked at one by one, at most.
+const TALLIES: usize = 4 << 20;
 
 /// Payloads that are sent afterwards, to see whether anything still moves.
 const AFTER: u64 = 64;
@@ -25,17 +31,24 @@ pub const CALL: Duration = Duration::from_secs(15);
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Fate {
-    /// They got all other payloads, and those that were sent afterwards.
+    /// They got all that was sent afterwards.
     GoesOn {
         /// Payloads that nobody has worked on to the end.
         lost: u64,
         /// Payloads that were worked on again.
         again: u64,
     },
-    /// They got nothing any more.
+    /// Of what was sent afterwards they got only a part: the dead one's share is sent to nobody.
+    Drops {
+        /// Payloads, from before and afterwards, that nobody has worked on to the end.
+        lost: u64,
+        /// Payloads that were worked on again.
+        again: u64,
+    },
+    /// They got nothing any more, or who sends waits for ever.
     Hangs {
-        /// Payloads that were under way.
-        missing: u64,
+        /// Payloads that were sent and that nobody has worked on to the end, if that is known.
+        missing: Option<u64>,
     },
     /// They, or those that send, gave up; or payloads were not whole any more.
     Breaks {
@@ -44,14 +57,19 @@ pub enum Fate {
     },
     /// There is no process to kill.
     NoProcess,
+    /// Nobody was killed, or nobody could look: this says nothing of the contender.
+    Skipped {
+        /// Why.
+        why: String,
+    },
 }
 
-/// Kills the first consumer, or a worker of a pool, `after` the start of the sending.
+/// Kills the first consumer, or a worker of a pool, `after` the start of the sending. Nothing moves any more if nothing has for `still`.
 ///
 /// # Errors
 /// If the contender does not get as far as that.
-pub fn kill(contender: &dyn Contender, shape: &Shape, after: Duration) -> Result<Fate> {
-    let control = Control::create(0)?;
+pub fn kill(contender: &dyn Contender, shape: &Shape, after: Duration, still: Duration) -> Result<Fate> {
+    let control = Control::tallying(0, TALLIES)?;
     let opened = contender.open(shape, &control)?;
     let opened = match opened {
         Opened::Threads(_) => return Ok(Fate::NoProcess),
@@ -65,26 +83,74 @@ pub fn kill(contender: &dyn Contender, shape: &Shape, after: Duration) -> Result
     let mut host = Host::new(participants, shape, 0);
     let rate = host.warm_up(Duration::from_millis(50))?;
     // So many that the kill is in the middle.
-    let each = ((rate * 4.0 * after.as_secs_f64()) as u64 / shape.producers as u64).max(1000);
+    let producers = shape.producers as u64;
+    let most = TALLIES as u64 / producers - AFTER;
+    let each = ((rate * 4.0 * after.as_secs_f64()) as u64 / producers).clamp(1000, most);
+    // All have sent as many, and all of these are there.
+    let from = participants.sent() / producers;
+    participants.control().tally_from(from);
     host.order(each, None);
     std::thread::sleep(after);
     // SAFETY: sends a signal; the consumer is a child, or the engine's, and has not been waited for.
-    unsafe { libc::kill(pid as i32, libc::SIGKILL) };
+    if unsafe { libc::kill(pid as i32, libc::SIGKILL) } == -1 {
+        return Ok(Fate::Skipped { why: format!("the consumer was not killed: {}", std::io::Error::last_os_error()) });
+    }
     let phase = host.phase();
     participants.expect_death(pid);
-    if let Err(why) = until_still(participants) {
+    if let Err(why) = until_still(participants, still) {
         return Ok(Fate::Breaks { how: why.to_string() });
     }
-    let (sent, received) = (participants.sent(), participants.received());
-    Host::new(participants, shape, phase).order(AFTER.div_ceil(shape.producers as u64), None);
-    if let Err(why) = until_still(participants) {
+    let mut host = Host::new(participants, shape, phase);
+    host.order(AFTER.div_ceil(producers), None);
+    if let Err(why) = until_still(participants, still) {
         return Ok(Fate::Breaks { how: why.to_string() });
     }
+    let found = Found::of(participants, shape, from, from + each);
     Ok(match participants.wrong() {
-        0 if participants.received() == received => Fate::Hangs { missing: sent.saturating_sub(received) },
-        0 => Fate::GoesOn { lost: sent.saturating_sub(received), again: received.saturating_sub(sent) },
+        0 => found.fate(participants.producers_are_done(host.phase())),
         wrong => Fate::Breaks { how: format!("{wrong} payloads were not as they were sent") },
     })
+}
+
+/// Payloads that were sent, each looked at by itself: as many lost as doubled are not none.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Found {
+    lost: u64,
+    again: u64,
+    /// Sent after the kill, and received.
+    later: u64,
+    later_lost: u64,
+}
+
+impl Found {
+    /// Of those from the `from`-th of each producer on; from the `later`-th on they were sent after the kill.
+    fn of(participants: &Participants, shape: &Shape, from: u64, later: u64) -> Found {
+        let control = participants.control();
+        let mut found = Found::default();
+        for producer in 0..shape.producers {
+            for n in from..control.seat(producer).count.load(Relaxed) {
+                found.add(control.tallied(producer, n, shape.producers), n >= later);
+            }
+        }
+        found
+    }
+
+    fn add(&mut self, times: u64, later: bool) {
+        self.lost += u64::from(times == 0);
+        self.again += times.saturating_sub(1);
+        self.later += u64::from(later && times > 0);
+        self.later_lost += u64::from(later && times == 0);
+    }
+
+    /// What it means; `done` if all that was to be sent was sent.
+    fn fate(self, done: bool) -> Fate {
+        let Found { lost, again, later, later_lost } = self;
+        match later_lost {
+            _ if !done || later == 0 => Fate::Hangs { missing: Some(lost) },
+            0 => Fate::GoesOn { lost, again },
+            _ => Fate::Drops { lost, again },
+        }
+    }
 }
 
 /// In a pool, a job whose worker dies is worked on again, or else a call fails, or hangs.
@@ -129,7 +195,8 @@ fn kill_worker(mut pool: Box<dyn Pool>, shape: &Shape, after: Duration) -> Resul
     }
     over.store(true, Relaxed);
     let killed = killer.join().map_err(|_| "the thread that kills panicked")?;
-    if killed { Ok(fate) } else { Err("there was no worker to kill while the jobs lasted".into()) }
+    let nobody = || Fate::Skipped { why: "there was no worker to kill while the jobs lasted".into() };
+    Ok(if killed { fate } else { nobody() })
 }
 
 /// The name of the program that a process executes.
@@ -149,9 +216,9 @@ fn descendants(pid: u32, generations: usize) -> Vec<u32> {
 }
 
 /// Waits until nothing has been received for a while, or somebody has given up.
-fn until_still(participants: &Participants) -> Result<()> {
+fn until_still(participants: &Participants, still: Duration) -> Result<()> {
     let (mut last, mut moved) = (participants.received(), clock::now());
-    while clock::now() - moved < STILL.as_nanos() as u64 {
+    while clock::now() - moved < still.as_nanos() as u64 {
         std::thread::sleep(Duration::from_millis(5));
         participants.look_after()?;
         let received = participants.received();
@@ -165,6 +232,26 @@ fn until_still(participants: &Participants) -> Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn fate(times: &[(u64, bool)], done: bool) -> Fate {
+        let mut found = Found::default();
+        times.iter().for_each(|(times, later)| found.add(*times, *later));
+        found.fate(done)
+    }
+
+    #[test]
+    fn as_many_lost_as_doubled_are_not_none() {
+        let times = [(0, false), (2, false), (1, false), (1, true)];
+        assert_eq!(fate(&times, true), Fate::GoesOn { lost: 1, again: 1 });
+    }
+
+    #[test]
+    fn who_goes_on_gets_all_that_is_sent_afterwards() {
+        assert_eq!(fate(&[(1, false), (1, true), (0, true)], true), Fate::Drops { lost: 1, again: 0 });
+        assert_eq!(fate(&[(0, false), (0, true)], true), Fate::Hangs { missing: Some(2) }, "nothing moves");
+        assert_eq!(fate(&[(1, false), (1, true)], false), Fate::Hangs { missing: Some(0) }, "who sends waits for ever");
+        assert_eq!(fate(&[(1, false)], true), Fate::Hangs { missing: Some(0) });
+    }
 
     #[test]
     fn workers_are_found_where_they_are_said_to_be() {

@@ -71,6 +71,7 @@ pub fn consume(control: &Control, consumer: usize, shape: &Shape, receiver: &mut
                     control.note(number, || clock::now().saturating_sub(seen.due));
                     digest = digest.wrapping_add(payload::mix(seen.number));
                     work.run(seen.number);
+                    control.tally(seen.number, shape.producers);
                 }
                 None => {
                     seat.wrong.fetch_add(1, Relaxed);

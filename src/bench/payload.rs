@@ -17,6 +17,11 @@ pub fn number(producer: usize, n: u64) -> u64 {
     (producer as u64) << PRODUCER_SHIFT | n
 }
 
+/// Of which producer a payload is, and the how manieth.
+pub fn parts(number: u64) -> (usize, u64) {
+    ((number >> PRODUCER_SHIFT) as usize, number & ((1 << PRODUCER_SHIFT) - 1))
+}
+
 /// For programs in other languages: the producer's place in a number; and of [`mix`], the first shift, the factor, and the last shift.
 pub const FORM: (u32, u32, u64, u32) = (PRODUCER_SHIFT, 32, PLACE, 29);
 

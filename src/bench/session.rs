@@ -239,6 +239,8 @@ impl Session<'_> {
             // Who could not run at all has been told of.
             let ran = self.entries.iter().any(|entry| entry.contender == name && entry.shape.pattern == shape.pattern);
             let limit = if shape.pattern == Pattern::OneWay { GRACE } else { kill::CALL };
+            // One is to look, several are to quote.
+            let still = if self.plan.kills > 1 { kill::PATIENT } else { kill::SHORT };
             let mut fates = vec![];
             for _ in 0..self.plan.kills {
                 if self.partial || !ran || fates.first() == Some(&Fate::NoProcess) {
@@ -246,12 +248,14 @@ impl Session<'_> {
                 }
                 let after = Duration::from_micros(self.rng.random_range(2_000..30_000));
                 self.tell(&name, &shape);
-                match isolated(limit, self.interrupted, || kill::kill(contender, &shape, after)) {
+                match isolated(limit, self.interrupted, || kill::kill(contender, &shape, after, still)) {
                     Ok(Ended::Value(fate)) => fates.push(fate),
                     Ok(Ended::Interrupted) => self.partial = true,
-                    Ok(Ended::Hung) => fates.push(Fate::Hangs { missing: 0 }),
-                    Ok(Ended::Failed(how) | Ended::Died(how)) => fates.push(Fate::Breaks { how }),
-                    Err(how) => fates.push(Fate::Breaks { how: how.to_string() }),
+                    Ok(Ended::Hung) => fates.push(Fate::Hangs { missing: None }),
+                    Ok(Ended::Died(how)) => fates.push(Fate::Breaks { how }),
+                    // It did not get as far as the kill.
+                    Ok(Ended::Failed(why)) => fates.push(Fate::Skipped { why }),
+                    Err(why) => fates.push(Fate::Skipped { why: why.to_string() }),
                 }
             }
             if !fates.is_empty() {

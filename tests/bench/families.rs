@@ -4,6 +4,7 @@ use gristmill::bench::contender::{Contender, Family, Info, Opened, Pattern, Queu
 use gristmill::bench::contenders;
 use gristmill::bench::control::Control;
 use gristmill::bench::isolate::{Ended, isolated};
+use gristmill::bench::kill::{Fate, SHORT, kill};
 use gristmill::bench::turn::{Aim, Lengths, play};
 use std::time::Duration;
 
@@ -88,4 +89,19 @@ pub fn start_up_lasts_until_the_last_worker_is_ready() {
         Ended::Failed(why) | Ended::Died(why) => panic!("{why}"),
         _ => panic!("hangs"),
     }
+}
+
+pub fn the_engine_goes_on_when_a_consumer_dies_and_threads_have_none_to_kill() {
+    let fate = |family| {
+        let contender = contenders(family).remove(0);
+        let shape = Shape { capacity: 64, ..shape(64, 2, 2, 1) };
+        match isolated(LIMIT, &|| false, || kill(&*contender, &shape, Duration::from_millis(5), SHORT)).unwrap() {
+            Ended::Value(fate) => fate,
+            Ended::Failed(why) | Ended::Died(why) => panic!("{why}"),
+            _ => panic!("hangs"),
+        }
+    };
+    let engine = fate(Family::Engine);
+    assert!(matches!(engine, Fate::GoesOn { .. }), "{engine:?}");
+    assert_eq!(fate(Family::Threads), Fate::NoProcess);
 }

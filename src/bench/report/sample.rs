@@ -217,7 +217,13 @@ fn make() -> Results {
         skipped("gnu-parallel", None, "there is no program 'parallel'"),
     ];
     let goes_on = Fate::GoesOn { lost: 1, again: 0 };
-    let fates = [goes_on.clone(), Fate::Hangs { missing: 12 }, Fate::Breaks { how: "Broken pipe".into() }, Fate::NoProcess];
+    let fates = [
+        goes_on.clone(),
+        Fate::Hangs { missing: Some(12) },
+        Fate::Breaks { how: "Broken pipe".into() },
+        Fate::Drops { lost: 32, again: 0 },
+        Fate::Skipped { why: "there was no worker to kill".into() },
+    ];
     results.kills = results
         .contenders
         .iter()
@@ -226,7 +232,7 @@ fn make() -> Results {
             let fate = match info.family {
                 Engine => goes_on.clone(),
                 Threads => Fate::NoProcess,
-                _ => fates[n % 3].clone(),
+                _ => fates[n % 5].clone(),
             };
             Kill { contender: info.name.clone(), fates: vec![fate; if info.family == Threads { 1 } else { 10 }] }
         })

@@ -127,25 +127,33 @@ pub fn fates(fates: &[Fate]) -> String {
     let hung = fates.iter().filter(|fate| matches!(fate, Fate::Hangs { .. })).count();
     let broke: Vec<&str> =
         fates.iter().filter_map(|fate| if let Fate::Breaks { how } = fate { Some(how.as_str()) } else { None }).collect();
-    let lost: Vec<(u64, u64)> = fates
-        .iter()
-        .filter_map(|fate| if let Fate::GoesOn { lost, again } = fate { Some((*lost, *again)) } else { None })
-        .collect();
+    let goes_on = |fate: &Fate| if let Fate::GoesOn { lost, again } = fate { Some((*lost, *again)) } else { None };
+    let drops = |fate: &Fate| if let Fate::Drops { lost, again } = fate { Some((*lost, *again)) } else { None };
+    let lost: Vec<(u64, u64)> = fates.iter().filter_map(goes_on).collect();
+    let dropped: Vec<(u64, u64)> = fates.iter().filter_map(drops).collect();
+    let skipped: Vec<&str> =
+        fates.iter().filter_map(|fate| if let Fate::Skipped { why } = fate { Some(why.as_str()) } else { None }).collect();
     if fates.contains(&Fate::NoProcess) {
         return "there is no process to kill".into();
     }
-    if !lost.is_empty() {
+    for (what, lost) in [("goes on", lost), ("gets only a part of what comes afterwards", dropped)] {
+        if lost.is_empty() {
+            continue;
+        }
         let most = lost.iter().map(|l| l.0).max().unwrap_or(0);
         let again = lost.iter().map(|l| l.1).max().unwrap_or(0);
         let again = if again > 0 { format!(", works on up to {again} again") } else { String::new() };
-        let what = if most == 0 { "loses nothing".into() } else { format!("loses up to {most}") };
-        parts.push(format!("goes on in {} of {tries}, {what}{again}", lost.len()));
+        let loses = if most == 0 { "loses nothing".into() } else { format!("loses up to {most}") };
+        parts.push(format!("{what} in {} of {tries}, {loses}{again}", lost.len()));
     }
     if hung > 0 {
         parts.push(format!("hangs in {hung} of {tries}"));
     }
     if let Some(how) = broke.first() {
         parts.push(format!("breaks in {} of {tries} ({how})", broke.len()));
+    }
+    if let Some(why) = skipped.first() {
+        parts.push(format!("skipped in {} of {tries}: {why}", skipped.len()));
     }
     parts.join("; ")
 }
@@ -203,10 +211,12 @@ mod tests {
     #[test]
     fn fates_say_the_worst_of_each_kind_and_how_often() {
         let goes_on = |lost, again| Fate::GoesOn { lost, again };
-        let all = [goes_on(0, 0), goes_on(3, 1), Fate::Hangs { missing: 9 }, Fate::Breaks { how: "EPIPE".into() }];
+        let all = [goes_on(0, 0), goes_on(3, 1), Fate::Hangs { missing: Some(9) }, Fate::Breaks { how: "EPIPE".into() }];
         let said = "goes on in 2 of 4, loses up to 3, works on up to 1 again; hangs in 1 of 4; breaks in 1 of 4 (EPIPE)";
         assert_eq!(fates(&all), said);
         assert_eq!(fates(&[goes_on(0, 0)]), "goes on in 1 of 1, loses nothing");
+        let part = "gets only a part of what comes afterwards in 1 of 2, loses up to 32; skipped in 1 of 2: no worker";
+        assert_eq!(fates(&[Fate::Drops { lost: 32, again: 0 }, Fate::Skipped { why: "no worker".into() }]), part);
         assert_eq!(fates(&[Fate::NoProcess]), "there is no process to kill");
     }
 }

@@ -12,12 +12,21 @@ class Page:
             self.map = mmap.mmap(file.fileno(), layout["bytes"])
         self.phase, self.record = self.half(layout["phase"]), self.half(layout["record"])
         self.jobs, self.interval, self.start = (self.word(layout[name]) for name in ("jobs", "interval", "start"))
+        self.tally_from = self.word(layout["tally_from"])
 
     def half(self, at):
         return ctypes.c_uint32.from_buffer(self.map, at)
 
     def word(self, at):
         return ctypes.c_uint64.from_buffer(self.map, at)
+
+    def tally(self, number):
+        """Counts a payload by itself, if there is room for it."""
+        if layout["tallies"]:
+            at = ((number & (1 << SHIFT) - 1) - self.tally_from.value) * PRODUCERS + (number >> SHIFT)
+            if 0 <= at < layout["tallies"]:
+                at += layout["tally"]
+                self.map[at] = self.map[at] + 1 & 255
 
     def wait_for(self, last):
         """Waits for the phase after `last`."""
@@ -154,6 +163,7 @@ def consume(number, jobs, size, steps_each):
                     seat.note(time.monotonic_ns() - WORD.unpack_from(payload, 8)[0])
                 digest = (digest + mix(found)) & M64
                 steps(steps_each)
+                page.tally(found)
             count += 1
         seat.digest.value = digest
         seat.count.value = count

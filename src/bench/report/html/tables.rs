@@ -81,8 +81,8 @@ pub fn losses(standing: &Standing, caption: &str) -> String {
 /// What a killed consumer costs.
 pub fn kills(results: &Results) -> String {
     let row = |kill: &crate::bench::results::Kill| {
-        let bad = kill.fates.iter().any(|fate| matches!(fate, Fate::Hangs { .. } | Fate::Breaks { .. }));
-        let good = !bad && !kill.fates.contains(&Fate::NoProcess);
+        let bad = kill.fates.iter().any(|fate| matches!(fate, Fate::Drops { .. } | Fate::Hangs { .. } | Fate::Breaks { .. }));
+        let good = !bad && kill.fates.iter().all(|fate| matches!(fate, Fate::GoesOn { .. }));
         let class = if bad {
             "long bad"
         } else if good {
