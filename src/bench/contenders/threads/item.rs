@@ -95,7 +95,7 @@ mod tests {
         let parts: Vec<Vec<u8>> = bytes.chunks(8).map(<[u8]>::to_vec).collect();
         assert_eq!(there_and_back::<Vec<[u8; 8]>>(&bytes, 8), parts);
         assert_eq!(there_and_back::<Vec<Box<[u8]>>>(&bytes, 8), parts);
-        assert_eq!(there_and_back::<One<Box<[u8]>>>(&bytes, 24), [bytes.clone()]);
-        assert_eq!(there_and_back::<One<[u8; 24]>>(&bytes, 24), [bytes]);
+        assert_eq!(there_and_back::<One<Box<[u8]>>>(&bytes, 24).concat(), bytes);
+        assert_eq!(there_and_back::<One<[u8; 24]>>(&bytes, 24).concat(), bytes);
     }
 }
