@@ -1,7 +1,7 @@
 //! The machine that figures were measured on: without it they say nothing.
 
 use super::cgroup;
-use super::measure::Calls;
+use super::measure::{Calls, Who};
 use crate::sys::limits;
 use serde::{Deserialize, Serialize};
 use std::fs;
@@ -169,7 +169,7 @@ fn smt(active: Option<&str>, cpuinfo: &str) -> &'static str {
 
 /// Whether system calls can be counted, and why not.
 fn system_calls() -> String {
-    if Calls::count(&[std::process::id()]).is_some() {
+    if Calls::count(&Who::with_caller(&[])).is_some() {
         return COUNTED.into();
     }
     let why = match fs::read_to_string("/sys/kernel/tracing/events/raw_syscalls/sys_enter/id") {
