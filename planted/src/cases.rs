@@ -22,7 +22,7 @@ pub fn caught_by(bug: Bug) -> &'static [Test] {
         Bug::PoolCountFallsFirst => &[("faults", "steps::one_job_of_a_pool")],
         Bug::DeliveryWithoutCas => &[("faults", "steps::jobs_of_a_pool_that_the_parent_delivers_for_a_stopped_worker")],
         Bug::NoHelp => &[("pool", "bundles::jobs_behind_a_long_one_are_given_to_an_idle_worker")],
-        Bug::SequenceStays => &[("engine", "deaths::killed_while_it_waits_for_a_job")],
+        Bug::SequenceStays => &[("bundles", "who_is_about_to_sleep_sees_that_something_was_published")],
         Bug::WakesOne => &[("engine", "many::as_many_wake_as_there_are_jobs")],
         Bug::ForgetsTurns => &[("engine", "many::as_many_wake_as_there_are_jobs")],
         Bug::ResetsSleepers => &[("faults", "steps::a_producer_for_an_empty_queue")],

@@ -8,9 +8,10 @@ use gristmill::layout::{MIN_REGION, OutcomeKind, ResultHead, SlotHead, SlotWord,
 use gristmill::lock::{Holder, RawLock};
 use gristmill::ring::arena::Tag;
 use gristmill::ring::bundle::{BeforeWaiting, Bundle, Left};
+use gristmill::ring::channel::Popped;
 use gristmill::ring::outcomes::{CancelledWhere, Fill};
 use gristmill::ring::recovery::{self, Dead, Deaths, Report, Watch};
-use gristmill::ring::{Channel, ChannelPlan, Kind, Plan, Region, Stop, WaitPolicy, frame};
+use gristmill::ring::{Channel, ChannelPlan, Kind, Plan, Region, Stop, WaitPolicy, event, frame};
 use gristmill::sys::mapping::Mapping;
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -191,6 +192,15 @@ fn an_old_entry_does_not_start_the_next_bundle_of_its_slot() {
     scene.publish(1);
     assert_eq!(first.start(old[0]), None);
     start(first);
+}
+
+/// The story: a worker finds the ring empty, and a bundle is published before it has counted itself as a sleeper. Nobody is woken.
+#[test]
+fn who_is_about_to_sleep_sees_that_something_was_published() {
+    let scene = Scene::new();
+    let Ok(Popped::Empty(seen)) = scene.workers[0].pop(1, &mut VecDeque::new(), &[]) else { panic!("there is nothing") };
+    scene.publish(1);
+    assert_ne!(event::look(&scene.parent.desc().jobs), seen);
 }
 
 fn died(workers: u32) -> (OutcomeKind, Vec<u8>) {
