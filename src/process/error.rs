@@ -111,6 +111,12 @@ pub enum Error {
         /// How many.
         threads: usize,
     },
+    /// A hardened Mill whose region others could open.
+    #[error(
+        "a hardened Mill cannot have a region with a name or in a file, which any program of this user can open: build it without name() and \
+         file(), or without hardened()"
+    )]
+    HardenedPlace,
     /// Arguments that have no encoding.
     #[error("the arguments cannot be encoded: {why}")]
     Arguments {

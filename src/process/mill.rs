@@ -135,7 +135,8 @@ impl MillBuilder {
     /// For what a worker need not do, let its function or initializer install a filter (seccomp, landlock): see `examples/sandboxed.rs`.
     ///
     /// Workers cannot open this process's descriptors either, so a hardened pool has no [`SharedVec`](crate::SharedVec), and why a worker could not
-    /// start is told on standard error only.
+    /// start is told on standard error only. And the region has no name and is in no file, since other programs could open it there:
+    /// [`build`](Self::build) refuses that.
     pub fn hardened(mut self) -> Self {
         self.hardened = true;
         self
@@ -165,12 +166,16 @@ impl MillBuilder {
     /// Makes the region and starts the supervisor.
     ///
     /// # Errors
-    /// If the sizes leave no room, the memory can't be had, the name is taken, or this process is a worker.
+    /// If the sizes leave no room, the memory can't be had, the name is taken, a hardened region would have a name or be in a file, or this
+    /// process is a worker.
     pub fn build(self) -> Result<Mill> {
         launch::may_be_parent()?;
         const MOST: usize = crate::layout::MAX_PARTICIPANTS as usize - 1;
         if self.max_processes == 0 || self.max_processes > MOST {
             return Err(Error::Processes { asked: self.max_processes, max: MOST });
+        }
+        if self.hardened && !matches!(self.place, Place::Anonymous) {
+            return Err(Error::HardenedPlace);
         }
         if self.start == StartMethod::Fork {
             let threads = sys::fork::threads().map_err(|source| Error::System { what: "cannot count threads", source })?;

@@ -16,8 +16,12 @@ mod loads;
 mod numbers;
 mod oracle;
 mod parent;
+#[path = "../common/reach.rs"]
+mod reach;
 mod refuse;
 mod scribble;
+#[path = "../common/skip.rs"]
+mod skip;
 mod soak;
 mod steps;
 mod storm;
