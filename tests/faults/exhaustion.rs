@@ -6,6 +6,7 @@
 //! none fails, each error that is legal in turn. `GRISTMILL_EXHAUSTION=all cargo test --release --test faults exhaustion`: in addition, what is refused to the program once is refused to
 //! it and its workers from then on, until it gives up.
 
+use crate::held::{Held, PATIENCE};
 use crate::refuse::{self, Counted, Fault, Run, Who};
 use gristmill::sync::{Barrier, Counter, Mutex};
 use gristmill::sys::pidfd::Exit;
@@ -175,54 +176,17 @@ fn scenario(name: &str) -> Said {
     }
 }
 
-/// What this process holds: descriptors, threads, children, mappings of regions and files.
-fn held() -> [Vec<String>; 4] {
-    let list = |path: &str| fs::read_dir(path).unwrap().flatten().map(|e| e.path()).collect::<Vec<_>>();
-    let mut fds: Vec<String> = list("/proc/self/fd")
-        .iter()
-        .filter_map(|p| Some(format!("{} {}", p.display(), fs::read_link(p).ok()?.display())))
-        .collect();
-    // The one that lists them.
-    fds.retain(|fd| !fd.contains("/fd ") && !fd.ends_with("/fd"));
-    fds.sort();
-    let tasks = list("/proc/self/task");
-    let children = tasks.iter().flat_map(|task| {
-        let list = fs::read_to_string(task.join("children")).unwrap_or_default();
-        list.split_whitespace().map(String::from).collect::<Vec<_>>()
-    });
-    let maps = fs::read_to_string("/proc/self/maps").unwrap();
-    let shared = maps.lines().filter(|line| line.split_whitespace().nth(1).is_some_and(|mode| mode.ends_with('s')));
-    let made = names(std::process::id()).into_iter().filter(|path| path.exists()).map(|path| path.display().to_string());
-    let shared = shared.map(String::from).chain(made);
-    [fds, tasks.iter().map(|t| t.display().to_string()).collect(), children.collect(), shared.collect()]
-}
-
-/// What is there that was not. A thread that has been waited for is there for another moment.
-fn left(before: &[Vec<String>; 4]) -> String {
-    let until = Instant::now() + Duration::from_secs(5);
-    loop {
-        let now = held();
-        if now == *before {
-            return String::new();
-        }
-        if Instant::now() > until {
-            let more = now.iter().zip(before).flat_map(|(now, before)| now.iter().filter(|x| !before.contains(x)));
-            return format!("left behind: {:?}", more.collect::<Vec<_>>());
-        }
-        std::thread::sleep(Duration::from_millis(1));
-    }
-}
-
 /// In a process of its own.
 pub fn role(name: &str) {
     let counted = Counted::begin();
-    let before = held();
+    let before = Held::now();
+    let left = || before.difference(PATIENCE).map_or_else(String::new, |what| format!("left behind: {what}"));
     counted.go();
     let told = scenario(name);
     counted.end(&told.err().unwrap_or_default());
-    let mut problem = left(&before);
+    let mut problem = left();
     if problem.is_empty() {
-        problem = use_pool(builder(2)).err().map(|e| format!("the next pool: {e}")).unwrap_or_else(|| left(&before));
+        problem = use_pool(builder(2)).err().map(|e| format!("the next pool: {e}")).unwrap_or_else(left);
     }
     counted.left(&problem);
     std::process::exit(0);

@@ -1,62 +1,103 @@
 //! What this process holds, compared before and after a case; and a watchdog for what hangs.
 
-use std::collections::BTreeSet;
-use std::fs;
+use gristmill::sys::mapping::Mapping;
+use std::fs::{self, DirEntry, File};
+use std::path::Path;
 use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
+/// What an allocator keeps for later is less.
+const GROWTH: u64 = 64 << 20;
+
 /// What this process holds of the system's.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub struct Held {
     /// Open descriptors, by what they lead to.
     descriptors: Vec<String>,
     threads: usize,
     /// Children, zombies included.
     children: Vec<String>,
-    /// Mappings of regions and of shared vectors.
-    mappings: usize,
-    /// Names in /dev/shm.
-    names: BTreeSet<String>,
+    /// Shared mappings: of regions, of shared vectors, of files.
+    mappings: Vec<String>,
+    /// Names that belong to this process, in /dev/shm and where temporary files are.
+    names: Vec<String>,
+    /// Bytes in memory.
+    resident: u64,
+}
+
+fn list(path: impl AsRef<Path>) -> impl Iterator<Item = DirEntry> {
+    fs::read_dir(path).into_iter().flatten().flatten()
+}
+
+fn sorted(all: impl Iterator<Item = String>) -> Vec<String> {
+    let mut all: Vec<String> = all.collect();
+    all.sort();
+    all
+}
+
+/// Whether a test has given the name to something of this process: other programs' names come and go.
+fn is_ours(name: &str) -> bool {
+    let me = std::process::id().to_string();
+    name.starts_with("gristmill-") && name.split('-').any(|part| part == me)
 }
 
 impl Held {
     pub fn now() -> Held {
-        let list = |path: &str| fs::read_dir(path).into_iter().flatten().flatten();
         let links =
             list("/proc/self/fd").filter_map(|e| fs::read_link(e.path()).ok()).map(|l| l.to_string_lossy().into_owned());
-        // Without the one that reads the folder.
-        let mut descriptors: Vec<String> = links.filter(|l| !l.ends_with("/fd")).collect();
-        descriptors.sort();
         let of_task = |path: std::path::PathBuf| fs::read_to_string(path.join("children")).unwrap_or_default();
-        let mut children: Vec<String> = list("/proc/self/task")
-            .flat_map(|t| of_task(t.path()).split_whitespace().map(String::from).collect::<Vec<_>>())
-            .collect();
-        children.sort();
+        let children = |task: DirEntry| of_task(task.path()).split_whitespace().map(String::from).collect::<Vec<_>>();
         let maps = fs::read_to_string("/proc/self/maps").unwrap();
+        let shared = |line: &&str| line.split_whitespace().nth(1).is_some_and(|mode| mode.ends_with('s'));
+        let names = list("/dev/shm").chain(list(std::env::temp_dir())).map(|e| e.file_name().to_string_lossy().into_owned());
         Held {
-            descriptors,
+            // Without the one that reads the folder.
+            descriptors: sorted(links.filter(|l| !l.ends_with("/fd"))),
             threads: list("/proc/self/task").count(),
-            children,
-            mappings: maps.lines().filter(|l| l.contains("memfd:") || l.contains("/dev/shm/")).count(),
-            names: list("/dev/shm").map(|e| e.file_name().to_string_lossy().into_owned()).collect(),
+            children: sorted(list("/proc/self/task").flat_map(children)),
+            mappings: sorted(maps.lines().filter(shared).map(String::from)),
+            names: sorted(names.filter(|name| is_ours(name))),
+            resident: resident(),
         }
     }
 
+    /// What is different now, by kind: `+` was not there, `-` is not there any more.
+    fn changes(&self, now: &Held) -> String {
+        let mut text = String::new();
+        let lists = [
+            ("descriptors", &self.descriptors, &now.descriptors),
+            ("children", &self.children, &now.children),
+            ("mappings", &self.mappings, &now.mappings),
+            ("names", &self.names, &now.names),
+        ];
+        for (what, before, now) in lists.into_iter().filter(|(_, before, now)| before != now) {
+            // Two descriptors may lead to the same.
+            text += &format!("{what}, {} and now {}:", before.len(), now.len());
+            now.iter().filter(|x| !before.contains(x)).for_each(|x| text += &format!(" +{x}"));
+            before.iter().filter(|x| !now.contains(x)).for_each(|x| text += &format!(" -{x}"));
+            text += "; ";
+        }
+        // A thread of the test before this one may have been ending when they were counted.
+        if now.threads > self.threads {
+            text += &format!("{} threads and now {}; ", self.threads, now.threads);
+        }
+        if now.resident > self.resident + GROWTH {
+            text += &format!("{} bytes of memory and now {}; ", self.resident, now.resident);
+        }
+        text
+    }
+
     /// What this process holds now that it did not hold then, or the other way round; what ends by itself has so long for it.
-    fn difference(&self, patience: Duration) -> Option<String> {
-        let (start, me) = (Instant::now(), std::process::id().to_string());
+    pub fn difference(&self, patience: Duration) -> Option<String> {
+        let start = Instant::now();
         loop {
-            let now = Held::now();
-            // Names of other programs come and go.
-            let ours = now.names.difference(&self.names).any(|name| name.contains(&me));
-            // A thread of the test before this one may have been ending when they were counted.
-            let threads = if now.threads < self.threads { self.threads } else { now.threads };
-            if !ours && (Held { names: self.names.clone(), threads, ..now.clone() }) == *self {
+            let changes = self.changes(&Held::now());
+            if changes.is_empty() {
                 return None;
             }
             if start.elapsed() > patience {
-                return Some(format!("before {self:?}\nnow {now:?}"));
+                return Some(changes);
             }
             std::thread::sleep(Duration::from_millis(5));
         }
@@ -69,11 +110,14 @@ impl Held {
 
     /// Panics if anything is left behind.
     pub fn compare(&self) {
-        if let Some(what) = self.difference(Duration::from_secs(10)) {
-            panic!("left behind:\n{what}");
+        if let Some(what) = self.difference(PATIENCE) {
+            panic!("left behind: {what}");
         }
     }
 }
+
+/// So long may take what ends by itself.
+pub const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Where each thread of this process and of its children is, as far as the system tells.
 fn threads() -> String {
@@ -142,21 +186,43 @@ impl Drop for Watchdog {
     }
 }
 
+/// Each kind is left behind once.
 fn what_is_left_behind_is_seen() {
     let before = Held::now();
-    let resident_before = resident();
     let soon = Duration::from_millis(20);
-    assert_eq!(before.difference(soon), None);
-    let left = (std::fs::File::open("/proc/self/stat").unwrap(), vec![1u8; 8 << 20]);
-    assert!(before.difference(soon).is_some() && resident() > resident_before + (7 << 20));
-    drop(left);
+    let seen = |what: &str| {
+        let left = before.difference(soon).unwrap_or_default();
+        assert!(left.contains(what), "{what}: {left:?}");
+    };
+    assert_eq!(before.difference(Duration::from_secs(1)), None);
+    let file = File::open("/proc/self/stat").unwrap();
+    seen("descriptors");
+    drop(file);
+    let memory = vec![1u8; GROWTH as usize + (16 << 20)];
+    seen("bytes of memory");
+    drop(memory);
     let dog = Watchdog::new(Duration::from_secs(60), "nothing");
     dog.feed("a thread is seen");
-    assert!(before.difference(soon).is_some());
+    seen("threads");
     drop(dog);
     let mut child = std::process::Command::new("/bin/true").spawn().unwrap();
-    assert!(before.difference(soon).is_some());
+    seen("children");
     child.wait().unwrap();
+    let name = format!("gristmill-held-{}", std::process::id());
+    let named = Mapping::named(&name, 1 << 16).unwrap();
+    seen("names");
+    seen(&format!("/dev/shm/{name}"));
+    drop(named);
+    let path = std::env::temp_dir().join(&name);
+    let mut mapping = Mapping::file(&path, 1 << 16).unwrap();
+    mapping.close_descriptor();
+    fs::remove_file(&path).unwrap();
+    seen("mappings");
+    assert!(!before.difference(soon).unwrap().contains("names"), "only the mapping is left");
+    drop(mapping);
+    let anonymous = Mapping::anonymous(1 << 16).unwrap();
+    seen("mappings");
+    drop(anonymous);
     before.compare();
 }
 

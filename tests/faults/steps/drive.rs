@@ -11,6 +11,7 @@
 
 use super::look::Look;
 use super::traced::{STEPPED, Step, Traced, sleeps};
+use crate::held::Held;
 use gristmill::MillStats;
 use std::collections::{HashMap, HashSet};
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -287,20 +288,9 @@ fn watch(watched: &Watched, name: &str) {
     }
 }
 
-/// What this process has open, mapped and started.
-fn possessions() -> [usize; 3] {
-    let count = |path: &str| std::fs::read_dir(path).unwrap().count();
-    let maps = std::fs::read_to_string("/proc/self/maps").unwrap();
-    let children = std::fs::read_dir("/proc/self/task").unwrap().flatten().map(|task| {
-        let children = std::fs::read_to_string(task.path().join("children")).unwrap_or_default();
-        children.split_whitespace().count()
-    });
-    [count("/proc/self/fd"), maps.lines().filter(|line| line.contains("memfd:")).count(), children.sum()]
-}
-
 /// Kills the worker of a scene at every point of its cycle. `each`: in a new region each time, for what must not have happened before in it.
 pub fn every_step<S: Scene>(name: &str, make: impl Fn() -> S, each: bool) {
-    let before = possessions();
+    let before = Held::now();
     let watched = Watched { over: AtomicBool::new(false), beats: AtomicU64::new(0) };
     std::thread::scope(|scope| {
         let dog = scope.spawn(|| watch(&watched, name));
@@ -309,7 +299,7 @@ pub fn every_step<S: Scene>(name: &str, make: impl Fn() -> S, each: bool) {
         dog.thread().unpark();
         result.unwrap_or_else(|why| std::panic::resume_unwind(why));
     });
-    settled(|| (possessions() != before).then(|| format!("left behind: {:?}, before {before:?}", possessions())));
+    before.compare();
 }
 
 fn kill_everywhere<S: Scene>(name: &str, make: &impl Fn() -> S, each: bool, beats: &AtomicU64) {
