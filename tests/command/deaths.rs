@@ -66,7 +66,7 @@ fn kill_some(run: &mut Run, random: &mut Numbers, enough: usize, so_far: &Atomic
 /// take one or deliver it, as they start. Each job that was hit runs again. Nothing is missing, nothing is twice, the order
 /// stays, and the statistics count the dead.
 fn factors_while_workers_are_killed(unordered: bool) {
-    let mut random = Numbers::new("killed workers");
+    let mut random = Numbers::new();
     let input = numbers(&mut random);
     let expected = factor(&input);
     let mut args = vec!["run", "factor", "-j", "2", "--retries", "1000", "--stats", "json"];

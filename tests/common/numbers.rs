@@ -1,15 +1,22 @@
 //! Random numbers for tests that can be run again as they were.
 #![allow(dead_code, missing_docs)] // Each test that includes this uses a part.
 
+/// Where random choices start: `GRISTMILL_SEED` in the environment, or anywhere. It is said, so that a run can be made again.
+pub fn seed() -> u64 {
+    let given = std::env::var("GRISTMILL_SEED").ok();
+    let seed =
+        given.map_or_else(rand::random, |text| text.parse().unwrap_or_else(|_| panic!("GRISTMILL_SEED: {text} is no number")));
+    println!("GRISTMILL_SEED={seed}");
+    seed
+}
+
 /// Numbers that look random and come again from the same seed (SplitMix64).
 pub struct Numbers(pub u64);
 
 impl Numbers {
-    /// From a seed that the test's output shows if it fails.
-    pub fn new(test: &str) -> Numbers {
-        let seed = rand::random();
-        eprintln!("{test}: seed {seed}");
-        Numbers(seed)
+    /// From the [`seed`].
+    pub fn new() -> Numbers {
+        Numbers(seed())
     }
 
     pub fn next(&mut self) -> u64 {

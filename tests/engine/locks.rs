@@ -95,9 +95,7 @@ fn kill_owners(policy: WaitPolicy) {
     // On one processor nobody is seen inside a lock, but by rare chance: there stepped.rs alone meets these states.
     let alone = gristmill::sys::limits::cpus() == 1;
     let most = if alone { 1000 } else { 60_000 };
-    let seed: u64 = rand::random();
-    println!("seed {seed}");
-    let mut random = rand::rngs::StdRng::seed_from_u64(seed);
+    let mut random = rand::rngs::StdRng::seed_from_u64(crate::numbers::seed());
     let busy = busy(policy);
     let (end, numbers) = (AtomicBool::new(false), AtomicU64::new(0));
     let mut aims = aims(&busy.view);

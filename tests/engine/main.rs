@@ -11,6 +11,8 @@ mod joins;
 mod leaks;
 mod locks;
 mod many;
+#[path = "../common/numbers.rs"]
+mod numbers;
 mod payloads;
 mod processes;
 mod queues;

@@ -193,9 +193,7 @@ impl Bench {
 }
 
 fn killed_in_every_state_of_a_job() {
-    let seed: u64 = rand::random();
-    println!("seed {seed}");
-    let mut random = rand::rngs::StdRng::seed_from_u64(seed);
+    let mut random = rand::rngs::StdRng::seed_from_u64(crate::numbers::seed());
     let mut bench = Bench::new();
 
     // Once to the end of all jobs: which states there are, and how many instructions each lasts.

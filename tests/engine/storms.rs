@@ -33,9 +33,7 @@ struct Killer<'a, R> {
 }
 
 fn killer(daemons: &Daemons) -> Killer<'_, impl Rng + use<>> {
-    let seed: u64 = rand::random();
-    println!("seed {seed}");
-    Killer { daemons, random: rand::rngs::StdRng::seed_from_u64(seed), killed: BTreeSet::new() }
+    Killer { daemons, random: rand::rngs::StdRng::seed_from_u64(crate::numbers::seed()), killed: BTreeSet::new() }
 }
 
 impl<R: Rng> Killer<'_, R> {

@@ -1,7 +1,7 @@
 //! Nothing lost: faults of every kind, and one oracle that looks at what is left after each.
 //!
 //! Workers are this binary, executed again: `init` stands first in `main`, so the harness is `libtest-mimic`. Each file is one kind of fault, and ends with the
-//! list of its tests. How long the random ones go on, and from which seed, comes from the environment: see [`amount`] and [`seed`].
+//! list of its tests. How long the random ones go on, and from which seed, comes from the environment: see [`amount`] and [`numbers::seed`].
 
 #[path = "../common/mod.rs"]
 mod common;
@@ -31,6 +31,7 @@ mod system;
 mod view;
 
 use libtest_mimic::{Arguments, Trial};
+use numbers::seed;
 
 /// A test and its name.
 type Tests = &'static [(&'static str, fn())];
@@ -38,13 +39,6 @@ type Tests = &'static [(&'static str, fn())];
 /// A number from the environment, for runs that are longer than CI's: `GRISTMILL_KILLS=1000000 cargo test --release --test faults storm`.
 fn amount(variable: &str, otherwise: u64) -> u64 {
     std::env::var(variable).map_or(otherwise, |text| text.parse().unwrap_or_else(|_| panic!("{variable}: {text} is no number")))
-}
-
-/// Where random choices start: printed, so that `GRISTMILL_SEED=... cargo test --test faults NAME` makes the same ones.
-fn seed() -> u64 {
-    let seed = amount("GRISTMILL_SEED", rand::random());
-    println!("GRISTMILL_SEED={seed}");
-    seed
 }
 
 /// Jobs that die on purpose leave no core files.

@@ -1,5 +1,6 @@
 //! The Barrier.
 
+use crate::numbers::Numbers;
 use crate::support::*;
 use gristmill::sync::{Barrier, BarrierError, Counter};
 use gristmill::{Error, Task, tasks};
@@ -166,8 +167,9 @@ fn random_deaths_inside_never_hang_a_round() {
     let barrier = Barrier::new(&mill, 3).unwrap();
     let through = Counter::new(&mill, 0).unwrap();
     let mut workers: Vec<_> = (0..3).map(|_| start(&mill, come_again_and_again, (&barrier, &through))).collect();
+    let mut random = Numbers::new();
     for round in 0..80u64 {
-        std::thread::sleep(std::time::Duration::from_micros(rand::random_range(0..1500)));
+        std::thread::sleep(std::time::Duration::from_micros(random.below(1500)));
         kill(&workers[(round % 3) as usize]);
         // The others are in a broken barrier, or wait in a whole one for a third that does not come.
         workers[(round % 3) as usize] = start(&mill, come_again_and_again, (&barrier, &through));

@@ -1,5 +1,6 @@
 //! Workers that use one object all the time are killed at random moments, hundreds of times, and replaced; then the accounts must be right.
 
+use crate::numbers::Numbers;
 use crate::support::*;
 use gristmill::process::{Arguments, Target};
 use gristmill::sync::{AcquireError, Counter, LockError, Mutex, RwLock, Semaphore};
@@ -29,10 +30,11 @@ where
     F: Target<R::Owned>,
 {
     let mut workers: Vec<_> = (0..WORKERS).map(|_| start(mill, target, arguments)).collect();
+    let mut random = Numbers::new();
     for _ in 0..KILLS {
         meanwhile();
-        std::thread::sleep(Duration::from_micros(rand::random_range(0..3000)));
-        let victim = rand::random_range(0..WORKERS);
+        std::thread::sleep(Duration::from_micros(random.below(3000)));
+        let victim = random.below(WORKERS as u64) as usize;
         kill(&workers[victim]);
         workers[victim] = start(mill, target, arguments);
     }

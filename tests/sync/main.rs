@@ -9,6 +9,8 @@ mod end;
 mod event;
 mod kills;
 mod mutex;
+#[path = "../common/numbers.rs"]
+mod numbers;
 mod passing;
 mod rwlock;
 mod semaphore;

@@ -4,6 +4,7 @@
 //! In a build without optimization an operation is thousands of instructions, most of them in checks and wrappers; a build with optimization
 //! (`cargo test --release`) comes to each one. Without it, every n-th is taken, beginning anywhere.
 
+use crate::numbers::Numbers;
 use crate::support::*;
 use gristmill::process::{Arguments, Target};
 use gristmill::sync::{Barrier, BarrierError, Condvar, Counter, LockError, Mutex, RwLock, Semaphore};
@@ -185,7 +186,7 @@ fn at_every_instruction<F, R>(
     kill(&whole.process);
     after(0);
     let stride = instructions.div_ceil(MOST);
-    let first = rand::random_range(0..stride);
+    let first = Numbers::new().below(stride as u64) as usize;
     for k in (first..=instructions).step_by(stride) {
         let worker = Stepped::new(mill, turn, target, arguments);
         worker.step(k);
@@ -268,7 +269,7 @@ fn barrier_survives_a_death_at_every_instruction() {
         instructions
     });
     let stride = instructions.div_ceil(MOST);
-    let first = rand::random_range(0..stride);
+    let first = Numbers::new().below(stride as u64) as usize;
     let mut ends = [0; 3];
     for k in (first..=instructions).step_by(stride) {
         let worker = Stepped::new(&mill, &turn, come, (&barrier, &turn));
@@ -391,7 +392,7 @@ fn each_step_of_a_sleeper(steps: impl Fn(usize) -> usize, after: impl Fn()) {
     let instructions = steps(usize::MAX);
     after();
     let stride = instructions.div_ceil(MOST);
-    let first = rand::random_range(0..stride);
+    let first = Numbers::new().below(stride as u64) as usize;
     for k in (first..=instructions).step_by(stride) {
         steps(k);
         after();

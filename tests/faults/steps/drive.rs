@@ -12,6 +12,7 @@
 use super::look::Look;
 use super::traced::{STEPPED, Step, Traced, sleeps};
 use crate::held::Held;
+use crate::numbers::Numbers;
 use gristmill::MillStats;
 use std::collections::{HashMap, HashSet};
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -315,7 +316,7 @@ fn kill_everywhere<S: Scene>(name: &str, make: &impl Fn() -> S, each: bool, beat
     let wanted: Vec<usize> =
         if all { (0..=last).collect() } else { [0].into_iter().chain(way.noticed.iter().copied()).collect() };
     let stride = if all { 1 } else { wanted.len().div_ceil(MOST) };
-    let first = rand::random_range(0..stride);
+    let first = Numbers::new().below(stride as u64) as usize;
     let points =
         wanted.iter().filter(|&&n| n <= last).skip(first).step_by(stride).map(|&n| Point::Before(n)).chain([Point::End]);
     let (mut kills, mut elsewhere, mut failures) = (1u64, vec![], 0);
