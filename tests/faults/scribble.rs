@@ -2,7 +2,7 @@
 
 use crate::numbers::Numbers;
 use gristmill::layout::{
-    self, Arena, Channel, Described, Header, Participant, Progress, ResultHead, SlotHead, SlotWord, State,
+    self, Arena, Channel, Described, EventWords, Header, Participant, Progress, ResultHead, SlotHead, SlotWord, State,
 };
 use gristmill::ring::frame;
 use std::fs;
@@ -123,10 +123,16 @@ impl Place {
     }
 }
 
-/// Writes over the region of this process what follows from `seed`; the kind's number, or `None` if there is no region.
-pub fn scribble(seed: u64) -> Option<usize> {
-    let map = Map::find()?;
+/// The number of the kind that follows from a seed.
+pub fn kind_of(seed: u64) -> usize {
+    Numbers(seed).below(KINDS.len() as u64) as usize
+}
+
+/// Writes over the region of this process what follows from `seed`. What another rogue has written may be no region any more.
+pub fn scribble(seed: u64) {
+    let Some(map) = Map::find() else { return };
     let mut numbers = Numbers(seed);
+    let kind = numbers.below(KINDS.len() as u64) as usize;
     let header = &Header::DESCRIBED;
     let channels = map.field(0, header, "channels_used").clamp(1, 8) as u64;
     let desc = map.field(0, header, "channels_offset").wrapping_add(numbers.below(channels) as usize * size_of::<Channel>());
@@ -138,11 +144,9 @@ pub fn scribble(seed: u64) -> Option<usize> {
         slots_at: of("slots_offset"),
         result: of("result_offset"),
     };
-    let kind = numbers.below(KINDS.len() as u64) as usize;
     for _ in 0..1 + numbers.below(12) {
         write_over(&map, &mut numbers, &place, kind);
     }
-    Some(kind)
 }
 
 /// A slot, most often one of those that are in use.
@@ -259,10 +263,12 @@ fn write_over(map: &Map, numbers: &mut Numbers, place: &Place, kind: usize) {
         "events" => {
             let name = ["jobs", "free", "done", "assist"][numbers.below(4) as usize];
             let (at, _) = map.place(place.desc, &Channel::DESCRIBED, name);
-            // Nobody sleeps, it says: then nobody is woken.
-            let words = [(4, 0), (4, numbers.odd()), (0, numbers.odd())];
-            let (offset, value) = words[numbers.below(3) as usize];
-            map.write(at.wrapping_add(offset), &(value as u32).to_le_bytes());
+            let [sequence, sleepers, turns] = ["sequence", "sleepers", "turns"];
+            // Nobody sleeps, it says: then nobody is woken. Or everybody has been woken already.
+            let words =
+                [(sleepers, 0), (sleepers, numbers.odd()), (sequence, numbers.odd()), (turns, 0), (turns, numbers.odd())];
+            let (field, value) = words[numbers.below(5) as usize];
+            map.set(at, &EventWords::DESCRIBED, field, value);
         }
         "locks" => {
             let name = ["job_lock", "result_lock"][numbers.below(2) as usize];
