@@ -2,7 +2,7 @@
 //! instruction to the last. After each death whoever waits must get on, and the accounts must be right.
 //!
 //! In a build without optimization an operation is thousands of instructions, most of them in checks and wrappers; a build with optimization
-//! (`cargo test --release`) comes to each one. Without it, every n-th is taken, beginning anywhere.
+//! (`cargo test --release`) comes to each one. Without it, every n-th is taken, beginning anywhere; `GRISTMILL_STEPS=all` takes each one in any case.
 
 use crate::numbers::Numbers;
 use crate::support::*;
@@ -24,8 +24,15 @@ pub fn tasks() -> Vec<Task> {
     tasks![change, write_and_read, use_and_release, come, wait_and_take]
 }
 
-/// At most so many deaths in a test: each takes the time of all instructions before it.
-const MOST: usize = if cfg!(debug_assertions) { 40 } else { 3000 };
+/// The numbers of instructions after which there is a death: not too many unless all are wanted, since each takes the time of all instructions before it.
+fn deaths(instructions: usize) -> impl Iterator<Item = usize> {
+    const MOST: usize = if cfg!(debug_assertions) { 40 } else { 3000 };
+    let all = std::env::var("GRISTMILL_STEPS").is_ok_and(|value| value == "all");
+    let stride = if all { 1 } else { instructions.div_ceil(MOST) };
+    println!("{instructions} instructions, a death at one of {stride}");
+    let first = Numbers::new().below(stride as u64) as usize;
+    (first..=instructions).step_by(stride)
+}
 
 type Cells = [u64; 4];
 
@@ -185,9 +192,7 @@ fn at_every_instruction<F, R>(
     let instructions = whole.step(usize::MAX);
     kill(&whole.process);
     after(0);
-    let stride = instructions.div_ceil(MOST);
-    let first = Numbers::new().below(stride as u64) as usize;
-    for k in (first..=instructions).step_by(stride) {
+    for k in deaths(instructions) {
         let worker = Stepped::new(mill, turn, target, arguments);
         worker.step(k);
         std::thread::scope(|scope| {
@@ -196,7 +201,6 @@ fn at_every_instruction<F, R>(
         });
         after(k);
     }
-    println!("{instructions} instructions, a death at one of {stride}");
 }
 
 fn repaired(cells: &mut Cells) {
@@ -268,10 +272,8 @@ fn barrier_survives_a_death_at_every_instruction() {
         assert_eq!(other.join().unwrap(), Ok(false));
         instructions
     });
-    let stride = instructions.div_ceil(MOST);
-    let first = Numbers::new().below(stride as u64) as usize;
     let mut ends = [0; 3];
-    for k in (first..=instructions).step_by(stride) {
+    for k in deaths(instructions) {
         let worker = Stepped::new(&mill, &turn, come, (&barrier, &turn));
         std::thread::scope(|scope| {
             let other = scope.spawn(|| barrier.wait());
@@ -295,7 +297,7 @@ fn barrier_survives_a_death_at_every_instruction() {
         assert_eq!(barrier.waiting(), 0);
     }
     assert!(ends[0] > 0 && ends[1] > 0, "{ends:?}");
-    println!("{instructions} instructions, a death at one of {stride}: {ends:?}");
+    println!("the barrier's ends: {ends:?}");
 }
 
 /// The mutex is held when the worker comes, so that it goes to sleep; then another thread comes and sleeps behind it, and the mutex is given back. The one wake-up
@@ -391,11 +393,8 @@ fn condvar_survives_a_death_at_every_instruction_of_a_waiter() {
 fn each_step_of_a_sleeper(steps: impl Fn(usize) -> usize, after: impl Fn()) {
     let instructions = steps(usize::MAX);
     after();
-    let stride = instructions.div_ceil(MOST);
-    let first = Numbers::new().below(stride as u64) as usize;
-    for k in (first..=instructions).step_by(stride) {
+    for k in deaths(instructions) {
         steps(k);
         after();
     }
-    println!("{instructions} instructions, a death at one of {stride}");
 }

@@ -1,7 +1,8 @@
 //! A look into the region of this process's Mill from outside: its bytes, who sleeps where, what is left behind.
 
-use gristmill::layout::{EventWords, State};
+use gristmill::layout::{self, EventWords, State};
 use gristmill::lock::{FutexLock, Holder};
+use gristmill::ring::slots::RESULTS;
 use gristmill::ring::{Channel, Kind, Region};
 use gristmill::sys::mapping::Mapping;
 use std::fs::{self, File};
@@ -51,6 +52,15 @@ impl Look {
             }
             !same
         }
+    }
+
+    /// Lets the next search for a block of the results' arena begin at this unit, as if the last one had ended there.
+    pub fn search_from(&self, unit: u32) {
+        let at = self.region.header().arenas_offset.load(Relaxed) as usize + RESULTS * size_of::<layout::Arena>();
+        assert!(at + size_of::<layout::Arena>() <= self.region.mapping().size());
+        // SAFETY: it lies there as long as the region is mapped, which has been looked at when it was attached; its fields are atomics.
+        let arena = unsafe { &*self.region.mapping().base().add(at).cast::<layout::Arena>() };
+        arena.hint.store(unit, Relaxed);
     }
 
     /// The participant that a live process is.

@@ -167,12 +167,20 @@ impl Scene for Jobs {
         let cycle = self.cycle;
         let channel = self.look.channel(0);
         let nanos = |n| channel.desc().job_nanos.store(n, SeqCst);
+        // It begins where the last one ended, and goes another way from each place. From this one it is the longest: there is no room behind it.
+        self.look.search_from(36);
         match &mut self.pool {
             Pool::Fill(pool, handles) => match self.how.work {
                 Work::Bundle(count) => {
                     // A sleeper gets a bundle when it holds a microsecond's work.
                     nanos(1000 / count as u32);
+                    // While one sleeps the supervisor may hand over the first ones before the last is there: until then nobody does, it says.
+                    let d = channel.desc();
+                    let idle = [&d.jobs.sleepers, &d.wanted].map(|word| (word, word.swap(0, SeqCst)));
                     handles.extend((0..count).map(|n| pool.submit((cycle, n, length(n), String::new())).unwrap()));
+                    idle.into_iter().for_each(|(word, value)| word.store(value, SeqCst));
+                    // Whoever waits for a result hands over what is kept.
+                    assert_eq!(handles[0].result_timeout(Duration::ZERO), None);
                     self.jobs = count;
                 }
                 _ => {
