@@ -16,6 +16,8 @@ mod numbers;
 mod payloads;
 mod processes;
 mod queues;
+#[path = "../common/skip.rs"]
+mod skip;
 mod starts;
 mod stepped;
 mod storms;

@@ -51,7 +51,10 @@ impl Traced {
     /// `None` if the system does not let us.
     fn seize(pid: u32) -> Option<Traced> {
         let traced = Traced(pid as libc::pid_t);
-        traced.request(libc::PTRACE_SEIZE).inspect_err(|e| println!("ptrace is not allowed here: {e}")).ok()?;
+        traced
+            .request(libc::PTRACE_SEIZE)
+            .inspect_err(|e| crate::skip::skipped(format!("ptrace is not allowed here: {e}")))
+            .ok()?;
         // On one processor, the two take turns without waking another for each step.
         [0, traced.0].into_iter().for_each(on_one_processor);
         traced.request(libc::PTRACE_INTERRUPT).unwrap();

@@ -13,6 +13,7 @@ use super::look::Look;
 use super::traced::{STEPPED, Step, Traced, sleeps};
 use crate::held::Held;
 use crate::numbers::Numbers;
+use crate::skip::skipped;
 use gristmill::MillStats;
 use std::collections::{HashMap, HashSet};
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -159,7 +160,8 @@ fn asleep<S: Scene>(scene: &S) -> (u32, u16) {
 /// A worker that sleeps, stopped and in our hands. `None`: the system does not let us.
 fn seize<S: Scene>(scene: &S) -> Option<(u16, Traced)> {
     let (pid, id) = asleep(scene);
-    let seized = Traced::seize(pid).inspect_err(|e| eprintln!("no single steps here: the system does not allow ptrace: {e}"));
+    let seized =
+        Traced::seize(pid).inspect_err(|e| skipped(format!("no single steps here: the system does not allow ptrace: {e}")));
     Some((id, seized.ok()?))
 }
 
