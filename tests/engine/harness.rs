@@ -76,8 +76,8 @@ fn in_a_process(name: &str) -> Result<(), Failed> {
         let how = status.signal().map_or(format!("exit code {:?}", status.code()), |s| format!("signal {s}"));
         return Err(format!("{how}\n{}", output(&mut said)?).into());
     }
-    // Its workers have lost their parent and are about to be gone: promised within a second.
-    let left = until(Duration::from_secs(1), || processes(&mark).is_empty()).then_some(()).ok_or_else(|| processes(&mark));
+    // Its workers have lost their parent and are about to be gone.
+    let left = until(LIMIT, || processes(&mark).is_empty()).then_some(()).ok_or_else(|| processes(&mark));
     if let Err(left) = left {
         let what = left.iter().map(|&p| describe(p)).collect::<String>();
         left.iter().for_each(|&pid| super::system::kill_any(pid, libc::SIGKILL));

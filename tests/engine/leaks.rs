@@ -106,10 +106,8 @@ fn a_parent_killed_takes_all_its_workers_along() {
         assert!(pids.iter().all(|&p| state(p).is_some()));
         kill(parent.id(), libc::SIGKILL);
         parent.wait().unwrap();
-        // The promise is one second. Who has ended and is not reaped by init is gone.
-        std::thread::sleep(Duration::from_secs(1));
-        let left: Vec<_> = pids.iter().filter_map(|&p| state(p).filter(|&s| s != 'Z').map(|s| (p, s))).collect();
-        assert!(left.is_empty(), "{left:?}");
+        // How soon depends on the machine: `faults parent` measures it. Who has ended and is not reaped by init is gone.
+        wait_for(|| pids.iter().all(|&p| state(p).is_none_or(|s| s == 'Z')));
         let new: Vec<_> = dev_shm().into_iter().filter(|n| !before.contains(n) && !n.starts_with("engine-named")).collect();
         assert!(new.is_empty(), "{new:?}");
     }

@@ -126,6 +126,12 @@ fn deeper(n: u64) -> u64 {
     deeper(frame[7] + 1) + frame[3]
 }
 
+/// Whether a job that would have ended was ended by its deadline: that is no mistake on a machine that is very busy.
+fn was_slow(what: &Trouble, result: &Result<u64, JobError>) -> bool {
+    let hangs = matches!(what, Trouble::Stops | Trouble::Loops | Trouble::IgnoresTerm);
+    !hangs && matches!(result, Err(JobError::TimedOut { .. }))
+}
+
 /// Whether the outcome is the one that this trouble has to have; ends a child that it left.
 fn judge(what: &Trouble, id: u64, attempts: u32, result: Result<u64, JobError>) -> Outcome {
     match (what, result) {
@@ -146,44 +152,60 @@ fn judge(what: &Trouble, id: u64, attempts: u32, result: Result<u64, JobError>) 
     }
 }
 
-/// Hundreds of jobs, a third of which are trouble, in a random order.
+/// Hundreds of jobs, a third of which are trouble, in a random order. Where the others do not end in time, all have more of it.
 fn every_trouble_in_one_pool_costs_its_own_job_and_no_other() {
     let seed = crate::seed();
     let mut random = StdRng::seed_from_u64(seed);
     let (before, dog) = (Held::now(), Watchdog::new(Duration::from_secs(120), "trouble"));
     let mut oracle = Oracle::new(4096);
     for retries in [0, 1] {
-        let pool = ProcessPool::builder().workers(4).retries(retries).job_timeout(Duration::from_millis(1500));
-        let pool = pool.build(trouble).unwrap();
-        let mut list = vec![];
-        let kinds = [
-            (Trouble::Nothing, 400),
-            (Trouble::Stops, 2),
-            (Trouble::Loops, 2),
-            (Trouble::IgnoresTerm, 2),
-            (Trouble::Forks, 15),
-            (Trouble::ClosesAll, 15),
-            (Trouble::Exhausts, 15),
-            (Trouble::Exits, 25),
-            (Trouble::Aborts, 25),
-            (Trouble::Overflows, 15),
-        ];
-        kinds.iter().for_each(|(what, count)| list.extend(vec![what.clone(); *count]));
-        list.shuffle(&mut random);
-        let jobs: Vec<_> = list.iter().map(|what| pool.submit((oracle.accept(), what.clone())).unwrap()).collect();
-        for ((id, what), job) in (0..).zip(&list).zip(jobs) {
-            oracle.outcome(id, judge(what, id, retries + 1, job.result()));
-            dog.feed(format!("job {id}, seed {seed}"));
+        let mut limit = Duration::from_millis(1500);
+        while !all_troubles(&mut oracle, &mut random, retries, limit, &dog) {
+            limit *= 2;
+            println!("hangs: the machine is busy: jobs have {limit:?} now, seed {seed}");
         }
-        let verdict = oracle.verdict(retries + 1);
-        verdict.clean();
+    }
+    drop((oracle, dog));
+    before.compare();
+}
+
+/// `false` if a job was slow.
+fn all_troubles(oracle: &mut Oracle, random: &mut StdRng, retries: u32, limit: Duration, dog: &Watchdog) -> bool {
+    let pool = ProcessPool::builder().workers(4).retries(retries).job_timeout(limit);
+    let pool = pool.build(trouble).unwrap();
+    let mut list = vec![];
+    let kinds = [
+        (Trouble::Nothing, 400),
+        (Trouble::Stops, 2),
+        (Trouble::Loops, 2),
+        (Trouble::IgnoresTerm, 2),
+        (Trouble::Forks, 15),
+        (Trouble::ClosesAll, 15),
+        (Trouble::Exhausts, 15),
+        (Trouble::Exits, 25),
+        (Trouble::Aborts, 25),
+        (Trouble::Overflows, 15),
+    ];
+    kinds.iter().for_each(|(what, count)| list.extend(vec![what.clone(); *count]));
+    list.shuffle(random);
+    let jobs: Vec<_> = list.iter().map(|what| pool.submit((oracle.accept(), what.clone())).unwrap()).collect();
+    let mut slow = false;
+    for ((id, what), job) in (0..).zip(&list).zip(jobs) {
+        let result = job.result();
+        let late = was_slow(what, &result);
+        oracle.outcome(id, if late { Outcome::Failed } else { judge(what, id, retries + 1, result) });
+        slow |= late;
+        dog.feed(format!("job {id}"));
+    }
+    let verdict = oracle.verdict(retries + 1);
+    verdict.clean();
+    if !slow {
         let ends = 6 + 15 + 25 + 25 + 15;
         assert_eq!((verdict.jobs, verdict.failed), (list.len() as u64, ends));
         let deaths = 6 + (ends - 6) * (u64::from(retries) + 1);
         assert_eq!(pool.stats().worker_deaths, deaths);
     }
-    drop((oracle, dog));
-    before.compare();
+    !slow
 }
 
 /// Each job takes about as long as it may: it ends in time or not, but never both, and never again.
