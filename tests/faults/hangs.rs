@@ -1,5 +1,6 @@
-//! Jobs that do not end, or end as nobody should, all in one pool, and each with exactly its own outcome. A worker that is
-//! stopped inside a lock, at each of its instructions, is in tests/engine/stepped.rs.
+//! Jobs that do not end, or end as nobody should, all in one pool, and each with exactly its own outcome. Workers are stopped here at random moments;
+//! in tests/engine/stepped.rs one is stopped at the first instruction at which it owns the lock of a queue that the parent needs, and in
+//! `steps::jobs_that_the_parent_delivers_for_a_stopped_worker` at each instruction at which it owns none.
 
 use crate::held::{Held, Watchdog};
 use crate::oracle::{self, Oracle, Outcome};
