@@ -29,13 +29,14 @@ macro_rules! calls {
     ($($name:ident: $($error:ident)+;)*) => { &[$((stringify!($name), libc::$name, &[$(libc::$error),+])),*] };
 }
 
-/// What is not here cannot be refused for want of something (`munmap` of whole mappings, `close`, wake-ups), or not in a way that is the business of
-/// a program (`brk`: the allocator does without).
+/// What is not here cannot be refused for want of something (`munmap` of whole mappings, `close`, wake-ups, `prlimit64` for what this process may do
+/// by its limits), or not in a way that is the business of a program (`brk`: the allocator does without).
 const CALLS: &[Call] = calls! {
     SYS_memfd_create: EMFILE ENFILE ENOMEM;
     SYS_ftruncate: ENOSPC EINTR ENOMEM;
     SYS_fallocate: ENOSPC EINTR ENOMEM;
     SYS_mmap: ENOMEM EAGAIN ENFILE;
+    SYS_mremap: ENOMEM EAGAIN;
     SYS_mprotect: ENOMEM;
     SYS_madvise: ENOMEM EAGAIN;
     SYS_openat: EMFILE ENFILE ENOMEM EINTR ENOSPC;
@@ -63,6 +64,9 @@ const CALLS: &[Call] = calls! {
     SYS_getdents64: ENOMEM;
     SYS_statx: ENOMEM;
     SYS_fstat: ENOMEM;
+    SYS_newfstatat: ENOMEM;
+    SYS_fstatfs: EINTR ENOMEM;
+    SYS_readlinkat: ENOMEM;
     SYS_fchmod: EINTR ENOMEM;
     SYS_getrandom: EINTR;
     SYS_clock_nanosleep: EINTR;
@@ -88,6 +92,7 @@ const OLD_CALLS: &[Call] = calls! {
     SYS_fork: EAGAIN ENOMEM;
     SYS_vfork: EAGAIN ENOMEM;
     SYS_poll: ENOMEM EINTR;
+    SYS_readlink: ENOMEM;
     SYS_dup2: EMFILE EINTR;
 };
 #[cfg(not(target_arch = "x86_64"))]
