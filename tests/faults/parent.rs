@@ -1,7 +1,7 @@
 //! The parent is killed at a random moment, while it builds a pool, works, or ends it: nothing of it stays.
 //!
 //! Each parent is this binary in a role. This process is made the one to which orphans fall, so it sees every process that a
-//! dead parent leaves, even one that was being started. `GRISTMILL_PARENT_KILLS=10000` takes about a quarter of an hour.
+//! dead parent leaves, even one that was being started. `GRISTMILL_PARENT_KILLS=10000` takes about eight minutes.
 
 use crate::held::{Held, Watchdog};
 use crate::killer::Times;

@@ -1,6 +1,6 @@
 //! SIGKILL at random under load, hundreds of times on each region, so that what one death leaves behind adds up.
 //!
-//! `GRISTMILL_KILLS=1000000 GRISTMILL_SEED=1 cargo test --release --test faults storm::` takes about an hour on two processors;
+//! `GRISTMILL_KILLS=1000000 GRISTMILL_SEED=1 cargo test --release --test faults storm::` takes about three quarters of an hour on two processors;
 //! it says every few seconds how far it is, and at the end what was lost and how long deaths were felt. Each life is a region
 //! with its workers and a kind of load, drawn from the seed.
 
