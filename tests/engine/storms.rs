@@ -7,7 +7,7 @@ use gristmill::{Daemons, JoinableQueue, Mill, Queue, Task, WaitPolicy, tasks};
 use rand::seq::IndexedRandom;
 use rand::{Rng, RngExt, SeedableRng};
 use std::collections::BTreeSet;
-use std::sync::atomic::{AtomicBool, Ordering::*};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::*};
 use std::time::Duration;
 
 list! {
@@ -55,19 +55,22 @@ impl<R: Rng> Killer<'_, R> {
     }
 }
 
+const CAPACITY: u64 = 256;
+
 fn busy(policy: WaitPolicy, kills: usize, stopped: bool) {
     let mill = Mill::builder().wait_policy(policy).retries(1000).build().unwrap();
-    let jobs = mill.joinable_queue::<u64>(256).unwrap();
-    let results = mill.queue::<(u64, u64)>(256).unwrap();
+    let jobs = mill.joinable_queue::<u64>(CAPACITY as usize).unwrap();
+    let results = mill.queue::<(u64, u64)>(CAPACITY as usize).unwrap();
     let daemons = mill.spawn_daemons(4, square, (&jobs, &results)).unwrap();
     let mut killer = killer(&daemons);
-    let end = AtomicBool::new(false);
+    let (end, put) = (AtomicBool::new(false), AtomicU64::new(0));
     let (count, got) = std::thread::scope(|scope| {
         let feeder = scope.spawn(|| {
             let (mut n, mut got) = (0, vec![]);
             while !end.load(SeqCst) {
                 jobs.put(n).unwrap();
                 n += 1;
+                put.store(n, Relaxed);
                 if n % 512 == 0 {
                     got.extend(results.drain().unwrap().into_iter().map(|r| r.0));
                 }
@@ -79,6 +82,11 @@ fn busy(policy: WaitPolicy, kills: usize, stopped: bool) {
         while killer.killed.len() < kills && !feeder.is_finished() {
             killer.one(stopped);
             killer.pause(4000);
+            // Workers that die again and again before they have done anything are given up: on a busy machine they may not come to it.
+            let (before, killed) = (put.load(Relaxed), killer.killed.len());
+            while killed.is_multiple_of(20) && put.load(Relaxed) < before + 2 * CAPACITY && !feeder.is_finished() {
+                std::thread::sleep(Duration::from_millis(1));
+            }
         }
         end.store(true, SeqCst);
         feeder.join().unwrap()
