@@ -52,6 +52,9 @@ fn no_core_dumps() {
 const SLOW_START: &str = "GRISTMILL_SLOW_START";
 
 fn main() {
+    // Cargo names folders in which each worker's loader would look for libraries that there are not: hundreds of calls to be refused, none of them ours.
+    // SAFETY: there is no other thread yet.
+    unsafe { std::env::remove_var("LD_LIBRARY_PATH") };
     std::thread::sleep(std::time::Duration::from_millis(amount(SLOW_START, 0)));
     no_core_dumps();
     let mut tasks = gristmill::tasks![
