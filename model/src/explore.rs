@@ -1,7 +1,13 @@
 //! Visits every reachable state, breadth first; then asks from which of them a quiet state is reachable by helpful steps alone.
+//!
+//! Of a state that has been visited its fingerprint is kept, the number of the one it was found from, and the numbers of those that helpful steps
+//! lead to: about 40 bytes. The states themselves are kept while they wait to be visited.
 
+use std::collections::VecDeque;
 use std::fmt::Debug;
-use std::hash::{Hash, Hasher};
+use std::hash::Hash;
+
+use crate::seen::{Seen, fingerprint};
 
 /// One operation of one process.
 pub struct Step<S> {
@@ -30,138 +36,85 @@ pub struct Report {
     pub trace: Vec<String>,
 }
 
-/// So many bytes of states are explored: more is a verdict that nobody expects, not a machine without memory.
-const MOST: usize = 10 << 30;
-
-/// A multiplicative hash: states are short, and nobody chooses them to collide.
-#[derive(Default)]
-struct Mix(u64);
-
-impl Hasher for Mix {
-    fn finish(&self) -> u64 {
-        self.0 ^ self.0 >> 32
-    }
-    fn write(&mut self, bytes: &[u8]) {
-        for part in bytes.chunks(8) {
-            let mut word = [0; 8];
-            word[..part.len()].copy_from_slice(part);
-            self.write_u64(u64::from_le_bytes(word));
-        }
-    }
-    fn write_u8(&mut self, n: u8) {
-        self.write_u64(n.into());
-    }
-    fn write_u64(&mut self, n: u64) {
-        self.0 = (self.0.rotate_left(5) ^ n).wrapping_mul(0x9E37_79B9_7F4A_7C15);
-    }
-    fn write_usize(&mut self, n: usize) {
-        self.write_u64(n as u64);
-    }
-}
-
-/// States by their numbers, and numbers by states.
-struct Seen<S> {
-    states: Vec<S>,
-    /// Numbers plus 1, by hash; its length is a power of two.
-    table: Vec<u32>,
-}
-
-impl<S: Eq + Hash> Seen<S> {
-    /// The number of a state, and whether it is new.
-    fn insert(&mut self, state: S) -> (u32, bool) {
-        if (self.states.len() + 1) * 10 > self.table.len() * 7 {
-            let table = vec![0; (self.table.len() * 2).max(1024)];
-            self.table = table;
-            for n in 0..self.states.len() {
-                let at = self.place(&self.states[n], true);
-                self.table[at] = n as u32 + 1;
-            }
-        }
-        let at = self.place(&state, false);
-        match self.table[at] {
-            0 => {
-                self.states.push(state);
-                self.table[at] = self.states.len() as u32;
-                (self.table[at] - 1, true)
-            }
-            n => (n - 1, false),
-        }
-    }
-
-    /// Where it stands or is to stand; `fresh`: it is known not to be there.
-    fn place(&self, state: &S, fresh: bool) -> usize {
-        let mut hasher = Mix::default();
-        state.hash(&mut hasher);
-        let mask = self.table.len() - 1;
-        let mut at = hasher.finish() as usize & mask;
-        while self.table[at] != 0 && (fresh || self.states[self.table[at] as usize - 1] != *state) {
-            at = (at + 1) & mask;
-        }
-        at
-    }
-}
+/// So many bytes are used for one case: more is a verdict that nobody expects, not a machine without memory. Two run at a time.
+const MOST: usize = 6 << 30;
 
 pub fn explore<M: Model>(m: &M) -> Report {
-    let mut seen = Seen { states: vec![], table: vec![] };
-    seen.insert(m.normal(m.init()));
+    let mut seen = Seen::new();
+    let first = m.normal(m.init());
+    seen.insert(fingerprint(&first));
+    let mut waiting = VecDeque::from([first]);
     let mut from = vec![0u32];
-    // Helpful steps: those of state n stand in `edges[first[n]..first[n + 1]]`.
-    let (mut edges, mut first) = (vec![], vec![0u32]);
+    // Where helpful steps lead to, state by state, and how many there are of each.
+    let (mut edges, mut degree) = (Vec::<u32>::new(), Vec::<u8>::new());
+    let mut good = Vec::<bool>::new();
     let mut steps = vec![];
-    let mut at = 0;
-    while at < seen.states.len() {
-        if let Some(why) = m.broken(&seen.states[at]) {
-            return end(m, &seen.states, &from, at, why);
+    while let Some(state) = waiting.pop_front() {
+        let at = good.len();
+        let used = seen.bytes() + waiting.len() * size_of::<M::State>() + 4 * (from.len() + edges.len()) + 2 * at;
+        let why = m.broken(&state).or((used > MOST).then_some("too many states"));
+        if let Some(why) = why {
+            return end(m, &seen, &from, at, why);
         }
-        m.next(&seen.states[at], &mut steps);
+        good.push(m.quiet(&state));
+        m.next(&state, &mut steps);
+        let before = edges.len();
         for step in steps.drain(..) {
-            let (id, new) = seen.insert(m.normal(step.to));
+            let to = m.normal(step.to);
+            let (number, new) = seen.insert(fingerprint(&to));
             if new {
                 from.push(at as u32);
+                waiting.push_back(to);
             }
-            if step.helps {
-                edges.push(id);
+            if step.helps && number as usize != at {
+                edges.push(number);
             }
         }
-        first.push(u32::try_from(edges.len()).expect("fewer steps"));
-        at += 1;
-        if seen.states.len() > MOST / size_of::<M::State>() {
-            return end(m, &seen.states, &from, at - 1, "too many states");
-        }
+        degree.push(u8::try_from(edges.len() - before).expect("fewer steps"));
     }
-    drop(seen.table);
-    let mut good: Vec<bool> = seen.states.iter().map(|s| m.quiet(s)).collect();
     // Most steps lead to higher numbers, so few rounds are needed.
     loop {
         let mut changed = false;
+        let mut after = edges.len();
         for n in (0..good.len()).rev() {
-            if !good[n] && edges[first[n] as usize..first[n + 1] as usize].iter().any(|&to| good[to as usize]) {
+            let first = after - usize::from(degree[n]);
+            if !good[n] && edges[first..after].iter().any(|&to| good[to as usize]) {
                 good[n] = true;
                 changed = true;
             }
+            after = first;
         }
         if !changed {
             break;
         }
     }
     match good.iter().position(|g| !g) {
-        Some(n) => end(m, &seen.states, &from, n, "stuck"),
-        None => Report { states: seen.states.len(), broken: None, trace: vec![] },
+        Some(n) => end(m, &seen, &from, n, "stuck"),
+        None => Report { states: from.len(), broken: None, trace: vec![] },
     }
 }
 
-/// A report with the shortest way to state `at`. Interchangeable processes may swap their numbers from one line to the next.
-fn end<M: Model>(m: &M, states: &[M::State], from: &[u32], mut at: usize, why: &'static str) -> Report {
-    let mut trace = vec![format!("{:?}", states[at])];
-    let mut steps = vec![];
+/// A report with the shortest way to state `at`, which is gone again from the first. Interchangeable processes may swap their numbers from one
+/// line to the next.
+fn end<M: Model>(m: &M, seen: &Seen, from: &[u32], mut at: usize, why: &'static str) -> Report {
+    let mut way = vec![];
     while at != 0 {
-        let before = from[at] as usize;
-        m.next(&states[before], &mut steps);
-        let step = steps.drain(..).find(|step| m.normal(step.to.clone()) == states[at]).expect("it was found that way");
-        trace.push(format!("{}: {}", step.who, step.what));
-        steps.clear();
-        at = before;
+        way.push(at as u32);
+        at = from[at] as usize;
     }
-    trace.reverse();
-    Report { states: states.len(), broken: Some(why), trace }
+    let mut state = m.normal(m.init());
+    let (mut trace, mut steps) = (vec![], vec![]);
+    for &number in way.iter().rev() {
+        m.next(&state, &mut steps);
+        let found = |step: Step<M::State>| {
+            let to = m.normal(step.to);
+            (seen.number(fingerprint(&to)) == number).then_some((step.who, step.what, to))
+        };
+        let (who, what, to) = steps.drain(..).find_map(found).expect("it was found that way");
+        steps.clear();
+        trace.push(format!("{who}: {what}"));
+        state = to;
+    }
+    trace.push(format!("{state:?}"));
+    Report { states: from.len(), broken: Some(why), trace }
 }

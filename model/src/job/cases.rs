@@ -1,7 +1,7 @@
 //! Sizes that must hold, and planted bugs that must be found.
 
 use super::*;
-use crate::case::{Case, holds, large, planted};
+use crate::case::{Case, Size, holds, large, planted, walks};
 
 const BASE: Pool = Pool {
     workers: 2,
@@ -38,6 +38,8 @@ pub fn cases() -> Vec<Case> {
         ("pool-batch-spurious", Pool { batch: 2, jobs: 2, spurious: true, ..BASE }),
         ("pool-2-jobs-scans", Pool { jobs: 2, crashes: 0, scans: u8::MAX, ..BASE }),
         ("pool-3-jobs", BASE),
+        ("pool-no-retries-3-jobs", Pool { crashes: 2, attempts: 1, ..BASE }),
+        ("pool-1-slot-any-scans", Pool { slots: 1, jobs: 4, scans: u8::MAX, ..BASE }),
         ("pool-3-jobs-2-crashes", Pool { crashes: 2, ..BASE }),
         ("pool-3-crashes", Pool { jobs: 2, crashes: 3, ..BASE }),
         ("pool-3-jobs-spurious", Pool { spurious: true, ..BASE }),
@@ -101,8 +103,11 @@ pub fn cases() -> Vec<Case> {
     ];
     let mut all: Vec<Case> = small.into_iter().map(|(name, pool)| holds(name, pool)).collect();
     all.extend(big.into_iter().map(|(name, pool)| large(name, pool)));
+    let many = Pool { workers: 3, slots: 3, jobs: 4, batch: 2, crashes: 4, attempts: 3, scans: 4, spurious: true, ..BASE };
+    all.push(walks("walk-pool", many));
+    all.push(walks("walk-pool-endless", Pool { endless: 2, ..many }));
     let ring = Pool { ring: 3, scans: u8::MAX, jobs: 4, crashes: 0, ..BASE };
-    all.push(Case { large: true, ..planted("pool", "RingOf2n-1", ring, "a ring overflows") });
+    all.push(Case { size: Size::Large, ..planted("pool", "RingOf2n-1", ring, "a ring overflows") });
     all.extend(bugs.into_iter().map(|(bug, pool, why)| planted("pool", format!("{bug:?}"), Pool { bug, ..pool }, why)));
     all
 }

@@ -1,7 +1,7 @@
 //! Sizes that must hold, and planted bugs that must be found.
 
 use super::*;
-use crate::case::{Case, holds, large, planted};
+use crate::case::{Case, Size, holds, large, planted, walks};
 
 const BASE: Queue = Queue {
     kind: Kind::Joinable,
@@ -13,6 +13,7 @@ const BASE: Queue = Queue {
     crashes: 1,
     attempts: 2,
     scans: 0,
+    spurious: false,
     putters: 0,
     endless: 0,
     closes: true,
@@ -40,10 +41,14 @@ pub fn cases() -> Vec<Case> {
         ("joinable-3-items-2-crashes", Queue { crashes: 2, batch: 2, ..BASE }),
         ("joinable-3-workers", Queue { workers: 3, crashes: 1, ..BASE }),
         ("joinable-producers", Queue { puts: [2, 1, 0, 0], slots: 3, crashes: 2, closes: false, ..BASE }),
+        ("joinable-spurious", Queue { puts: [2, 0, 0, 0], spurious: true, ..BASE }),
+        ("joinable-3-workers-2-crashes", Queue { workers: 3, crashes: 2, ..BASE }),
+        ("joinable-producers-scan", Queue { puts: [2, 1, 0, 0], slots: 3, crashes: 2, scans: 1, closes: false, ..BASE }),
         ("joinable-job-puts-2-crashes", Queue { slots: 3, puts: [2, 0, 0, 0], putters: 1, crashes: 2, ..BASE }),
         ("joinable-any-scans", Queue { puts: [2, 0, 0, 0], scans: u8::MAX, ..BASE }),
         ("queue-3-items", plain),
         ("queue-2-producers", Queue { puts: [1, 1, 1, 0], workers: 3, slots: 2, closes: false, ..plain }),
+        ("queue-spurious", Queue { puts: [1, 1, 0, 0], slots: 1, spurious: true, closes: false, ..plain }),
         ("queue-2-crashes", Queue { crashes: 2, batch: 2, many: 2, ..plain }),
     ];
     let one = Queue { puts: [1, 0, 0, 0], ..BASE };
@@ -87,7 +92,11 @@ pub fn cases() -> Vec<Case> {
     let old = Queue { slots: 1, crashes: 0, scans: 2, puts: [4, 0, 0, 0], bug: Bug::FreeKeepsGeneration, ..BASE };
     let mut all: Vec<Case> = small.into_iter().map(|(name, queue)| holds(name, queue)).collect();
     all.extend(big.into_iter().map(|(name, queue)| large(name, queue)));
-    all.push(Case { large: true, ..planted("queue", "FreeKeepsGeneration", old, "a ring overflows") });
+    let many = Queue { workers: 3, slots: 3, puts: [3, 1, 0, 0], batch: 2, crashes: 3, scans: 4, spurious: true, ..BASE };
+    all.push(walks("walk-joinable", many));
+    all.push(walks("walk-joinable-2-slots", Queue { slots: 2, puts: [2, 1, 0, 0], putters: 1, closes: false, ..many }));
+    all.push(walks("walk-queue", Queue { kind: Kind::Plain, puts: [2, 1, 1, 0], many: 2, closes: false, ..many }));
+    all.push(Case { size: Size::Large, ..planted("queue", "FreeKeepsGeneration", old, "a ring overflows") });
     all.extend(bugs.into_iter().map(|(bug, queue, why)| planted("queue", format!("{bug:?}"), Queue { bug, ..queue }, why)));
     all
 }

@@ -123,6 +123,7 @@ pub struct Queue {
     pub crashes: u8,
     pub attempts: u8,
     pub scans: u8,
+    pub spurious: bool,
     /// Items of which the job puts one more, and those of which it never ends: one bit each.
     pub putters: u8,
     pub endless: u8,

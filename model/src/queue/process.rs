@@ -220,6 +220,11 @@ impl Queue {
                 self.take(s, i, &mut go);
             }
         }
+        if self.spurious && p.pc == Pc::Asleep {
+            let mut t = *s;
+            (t.processes[i].pc, t.processes[i].moved) = (Pc::Unmark, false);
+            out.push(Step { who: me, what: "wakes up for nothing", helps: false, to: t });
+        }
         if s.crashes > 0 && i > 0 && !matches!(p.pc, Pc::Over | Pc::Dead) {
             let mut t = *s;
             t.crashes -= 1;
