@@ -15,6 +15,7 @@ mod job;
 mod leader;
 mod lock;
 mod queue;
+mod relief;
 mod seen;
 mod walk;
 
@@ -101,6 +102,7 @@ fn main() {
         hold::cases(),
         leader::cases(),
         held::cases(),
+        relief::cases(),
     ];
     let wanted: Vec<Case> = all.into_iter().flatten().filter(|c| args.wants(c)).collect();
     let (next, wrong) = (AtomicUsize::new(0), AtomicBool::new(false));
