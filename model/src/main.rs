@@ -6,6 +6,7 @@
 mod arena;
 mod bundle;
 mod case;
+mod collect;
 mod end;
 mod event;
 mod explore;
@@ -101,6 +102,7 @@ fn main() {
         end::cases(),
         hold::cases(),
         leader::cases(),
+        collect::cases(),
         held::cases(),
         relief::cases(),
     ];
