@@ -1,11 +1,12 @@
 //! Jobs that the parent keeps back (rule 18): `submit`, `flush` in src/pool/engine.rs, src/pool/assistant.rs, `wait` in src/pool/worker.rs,
 //! `ask_for_jobs` in src/ring/outcomes.rs. The parent submits and calls no more. Pop, publish and the futex are one step each.
 
-use crate::case::{Case, holds, large, planted};
+use crate::case::{Case, holds, large, planted, walks};
 use crate::explore::{Model, Step};
 
 const WORKERS: usize = 3;
 const PARENT: u8 = 10;
+const SUPERVISOR: u8 = 11;
 const ASSISTANT: u8 = 12;
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -31,12 +32,18 @@ enum Pc {
     Asleep,
     Uncount,
     Run,
+    Dead,
+    /// Recovery has seen to it.
+    Buried,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default, PartialOrd, Ord)]
 struct Worker {
     pc: Pc,
     moved: bool,
+    /// It is counted as a sleeper; of one that is dead: it had a job in hand.
+    counted: bool,
+    had: bool,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
@@ -78,8 +85,11 @@ pub struct State {
     nudged: bool,
     calls: bool,
     sleepers: u8,
+    supervisor: u8,
+    crashes: u8,
 }
 
+#[derive(Clone, Copy)]
 struct Held {
     workers: usize,
     jobs: u8,
@@ -87,6 +97,8 @@ struct Held {
     most: u8,
     enough: u8,
     endless: u8,
+    crashes: u8,
+    spurious: bool,
     bug: Bug,
 }
 
@@ -96,14 +108,17 @@ impl State {
         if self.open > 0 {
             self.ring += self.open;
             (self.open, self.held, self.wanted) = (0, false, false);
-            self.workers
-                .iter_mut()
-                .filter(|w| w.pc != Pc::Asleep && w.pc != Pc::Pop && w.pc != Pc::Run)
-                .for_each(|w| w.moved = true);
+            self.workers_move();
             if let Some(w) = self.workers.iter_mut().find(|w| w.pc == Pc::Asleep) {
                 w.pc = Pc::Uncount;
             }
         }
+    }
+
+    /// All who have read the jobs' sequence will find that it has moved.
+    fn workers_move(&mut self) {
+        let reads = |w: &&mut Worker| !matches!(w.pc, Pc::Asleep | Pc::Pop | Pc::Run | Pc::Dead | Pc::Buried);
+        self.workers.iter_mut().filter(reads).for_each(|w| w.moved = true);
     }
 
     fn call_assistant(&mut self) {
@@ -114,14 +129,78 @@ impl State {
     }
 }
 
+impl Held {
+    /// What was in the hands of the dead goes back into the ring; they sleep no more.
+    fn supervisor(&self, s: &State, out: &mut Vec<Step<State>>) {
+        let mut put = |what: &'static str, f: &dyn Fn(&mut State)| {
+            let mut t = *s;
+            f(&mut t);
+            out.push(Step { who: SUPERVISOR, what, helps: true, to: t });
+        };
+        match s.supervisor {
+            0 if s.workers.iter().any(|w| w.pc == Pc::Dead) => put("recovers", &|t| {
+                for w in t.workers.iter_mut().filter(|w| w.pc == Pc::Dead) {
+                    t.ring += u8::from(w.had);
+                    t.sleepers -= u8::from(w.counted);
+                    *w = Worker { pc: Pc::Buried, ..Worker::default() };
+                }
+                t.supervisor = 1;
+            }),
+            1 => put("moves all sequences", &|t| {
+                t.workers_move();
+                t.assistant_moved = true;
+                t.supervisor = 2;
+            }),
+            2 => put("wakes all", &|t| {
+                t.workers.iter_mut().filter(|w| w.pc == Pc::Asleep).for_each(|w| w.pc = Pc::Uncount);
+                if t.assistant == Assistant::Asleep {
+                    (t.assistant, t.assistant_moved) = (Assistant::Snap, false);
+                }
+                t.supervisor = 3;
+            }),
+            3 => put("starts replacements", &|t| {
+                t.workers.iter_mut().filter(|w| w.pc == Pc::Buried).for_each(|w| *w = Worker::default());
+                t.supervisor = 0;
+            }),
+            _ => {}
+        }
+    }
+
+    /// A worker dies, or somebody wakes up for nothing.
+    fn accidents(&self, s: &State, out: &mut Vec<Step<State>>) {
+        let mut put = |who: u8, what: &'static str, f: &dyn Fn(&mut State)| {
+            let mut t = *s;
+            f(&mut t);
+            out.push(Step { who, what, helps: false, to: t });
+        };
+        for i in 0..self.workers {
+            let w = s.workers[i];
+            if s.crashes > 0 && !matches!(w.pc, Pc::Dead | Pc::Buried) {
+                put(i as u8 + 1, "dies", &|t| {
+                    t.crashes -= 1;
+                    t.workers[i] = Worker { pc: Pc::Dead, moved: false, had: w.pc == Pc::Run, ..w };
+                });
+            }
+            if self.spurious && w.pc == Pc::Asleep {
+                put(i as u8 + 1, "wakes up for nothing", &|t| t.workers[i].pc = Pc::Uncount);
+            }
+        }
+        if self.spurious && s.assistant == Assistant::Asleep {
+            put(ASSISTANT, "wakes up for nothing", &|t| t.assistant = Assistant::Snap);
+        }
+    }
+}
+
 impl Model for Held {
     type State = State;
 
     fn init(&self) -> State {
-        State { left: self.jobs, ..State::default() }
+        State { left: self.jobs, crashes: self.crashes, ..State::default() }
     }
 
     fn next(&self, s: &State, out: &mut Vec<Step<State>>) {
+        self.supervisor(s, out);
+        self.accidents(s, out);
         let bug = self.bug;
         let mut put = |who: u8, what: &'static str, f: &dyn Fn(&mut State)| {
             let mut t = *s;
@@ -134,7 +213,7 @@ impl Model for Held {
             match w.pc {
                 Pc::Pop if s.ring > 0 => put(me, "pops a job", &|t| (t.ring, t.workers[i].pc) = (t.ring - 1, Pc::Run)),
                 Pc::Pop => put(me, "finds the ring empty, reads the sequence", &|t| {
-                    t.workers[i] = Worker { pc: Pc::Wanted, moved: false };
+                    t.workers[i] = Worker { pc: Pc::Wanted, ..Worker::default() };
                 }),
                 Pc::Wanted => put(me, "says that it wants jobs", &|t| {
                     t.wanted = true;
@@ -142,6 +221,7 @@ impl Model for Held {
                 }),
                 Pc::Count => put(me, "counts itself as a sleeper", &|t| {
                     t.sleepers += 1;
+                    t.workers[i].counted = true;
                     t.workers[i].pc =
                         if matches!(bug, Bug::AsksBeforeCounting | Bug::NobodyAsks) { Pc::Wait } else { Pc::Want };
                 }),
@@ -162,7 +242,7 @@ impl Model for Held {
                 // The first jobs to be done may never end.
                 Pc::Run if s.done >= self.jobs - self.endless => {}
                 Pc::Run => put(me, "runs it", &|t| (t.done, t.workers[i].pc) = (t.done + 1, Pc::Pop)),
-                Pc::Asleep => {}
+                Pc::Asleep | Pc::Dead | Pc::Buried => {}
             }
         }
         let idle = s.wanted && bug != Bug::AsksBeforeCounting || s.sleepers > 0;
@@ -232,13 +312,20 @@ impl Model for Held {
     }
 
     fn broken(&self, s: &State) -> Option<&'static str> {
+        if usize::from(s.sleepers) < s.workers.iter().filter(|w| w.pc == Pc::Asleep).count() {
+            return Some("a sleeper is not counted");
+        }
         (s.held && s.open == 0 && s.mutex == 0).then_some("nothing is kept back and the region says so")
     }
 
     /// All jobs but the endless ones have been run, or every worker is busy with one of those.
     fn quiet(&self, s: &State) -> bool {
         let busy = s.workers[..self.workers].iter().all(|w| w.pc == Pc::Run);
-        s.left == 0 && s.parent == Parent::Submit && (s.done + self.endless >= self.jobs && s.open == 0 && s.ring == 0 || busy)
+        let recovered = s.supervisor == 0 && s.workers.iter().all(|w| w.pc != Pc::Dead);
+        recovered
+            && s.left == 0
+            && s.parent == Parent::Submit
+            && (s.done + self.endless >= self.jobs && s.open == 0 && s.ring == 0 || busy)
     }
 
     fn normal(&self, mut s: State) -> State {
@@ -248,10 +335,26 @@ impl Model for Held {
 }
 
 pub fn cases() -> Vec<Case> {
-    let held = |workers, jobs, most, enough, endless, bug| Held { workers, jobs, most, enough, endless, bug };
+    let held = |workers, jobs, most, enough, endless, bug| Held {
+        workers,
+        jobs,
+        most,
+        enough,
+        endless,
+        crashes: 0,
+        spurious: false,
+        bug,
+    };
+    let small = held(2, 2, 2, 2, 0, Bug::None);
     let mut all = vec![
         holds("held", held(2, 3, 2, 2, 0, Bug::None)),
         holds("held-endless", held(2, 4, 3, 2, 1, Bug::None)),
+        holds("held-1-crash", Held { crashes: 1, ..small }),
+        holds("held-spurious", Held { spurious: true, ..small }),
+        large("held-2-crashes", Held { crashes: 2, spurious: true, ..held(2, 3, 2, 2, 0, Bug::None) }),
+        large("held-endless-1-crash", Held { crashes: 1, ..held(2, 4, 3, 2, 1, Bug::None) }),
+        large("held-3-workers-1-crash", Held { crashes: 1, ..held(3, 3, 3, 2, 0, Bug::None) }),
+        walks("walk-held", Held { crashes: 4, spurious: true, ..held(3, 10, 4, 3, 0, Bug::None) }),
         large("held-3-workers", held(3, 5, 4, 3, 1, Bug::None)),
         large("held-many", held(3, 10, 4, 3, 2, Bug::None)),
     ];
