@@ -1,8 +1,8 @@
 //! The event count of src/ring/event.rs: producers that remember whom they have told, workers that pop under the ring's lock (one step here),
 //! and recovery.
 
-use crate::case::{Case, holds, planted};
-use crate::explore::{Model, Step};
+use crate::case::{Case, holds, large, planted};
+use crate::explore::{Model, Spurious, Step};
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Bug {
@@ -223,6 +223,16 @@ impl Model for Event {
         }
     }
 
+    fn woken(&self, s: &State) -> Vec<(u8, State)> {
+        let asleep = |&i: &usize| s.workers[i] == Pc::Asleep;
+        let wake = |i: usize| {
+            let mut t = s.clone();
+            t.workers[i] = Pc::Unmark;
+            (i as u8 + 1, t)
+        };
+        (0..s.workers.len()).filter(asleep).map(wake).collect()
+    }
+
     fn broken(&self, s: &State) -> Option<&'static str> {
         let sleeping = s.workers.iter().filter(|p| **p == Pc::Asleep).count() as i8;
         if s.forgotten {
@@ -243,6 +253,8 @@ pub fn cases() -> Vec<Case> {
         holds("event-2-crashes", event(3, &[3], 2, Bug::None)),
         holds("event-4-puts", event(2, &[4], 1, Bug::None)),
         holds("event-2-producers", event(2, &[2, 2], 1, Bug::None)),
+        holds("event-spurious", Spurious(event(2, &[3], 1, Bug::None))),
+        large("event-spurious-2-crashes", Spurious(event(3, &[3], 2, Bug::None))),
         planted("event", "NoMove", event(2, &[1], 0, Bug::NoMove), "stuck"),
         planted("event", "SkipWakeAll", event(2, &[1], 1, Bug::SkipWakeAll), "stuck"),
         planted("event", "ResetSleepers", event(2, &[1], 1, Bug::ResetSleepers), "a sleeper is not counted"),

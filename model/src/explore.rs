@@ -24,9 +24,37 @@ pub trait Model {
     fn next(&self, s: &Self::State, out: &mut Vec<Step<Self::State>>);
     fn broken(&self, s: &Self::State) -> Option<&'static str>;
     fn quiet(&self, s: &Self::State) -> bool;
+    /// The states in which one that sleeps has woken up for nothing.
+    fn woken(&self, _: &Self::State) -> Vec<(u8, Self::State)> {
+        vec![]
+    }
     /// The same state with what is interchangeable in a fixed order.
     fn normal(&self, s: Self::State) -> Self::State {
         s
+    }
+}
+
+/// A model in which sleepers wake up for nothing at any time, as a futex allows.
+pub struct Spurious<M>(pub M);
+
+impl<M: Model> Model for Spurious<M> {
+    type State = M::State;
+    fn init(&self) -> M::State {
+        self.0.init()
+    }
+    fn next(&self, s: &M::State, out: &mut Vec<Step<M::State>>) {
+        self.0.next(s, out);
+        let step = |(who, to)| Step { who, what: "wakes up for nothing", helps: false, to };
+        out.extend(self.0.woken(s).into_iter().map(step));
+    }
+    fn broken(&self, s: &M::State) -> Option<&'static str> {
+        self.0.broken(s)
+    }
+    fn quiet(&self, s: &M::State) -> bool {
+        self.0.quiet(s)
+    }
+    fn normal(&self, s: M::State) -> M::State {
+        self.0.normal(s)
     }
 }
 

@@ -321,11 +321,13 @@ impl Model for Held {
     /// All jobs but the endless ones have been run, or every worker is busy with one of those.
     fn quiet(&self, s: &State) -> bool {
         let busy = s.workers[..self.workers].iter().all(|w| w.pc == Pc::Run);
+        // What waits behind one that never ends in its bundle goes to others: see bundle/.
+        let behind = s.workers.iter().any(|w| w.pc == Pc::Run);
         let recovered = s.supervisor == 0 && s.workers.iter().all(|w| w.pc != Pc::Dead);
         recovered
             && s.left == 0
             && s.parent == Parent::Submit
-            && (s.done + self.endless >= self.jobs && s.open == 0 && s.ring == 0 || busy)
+            && (s.done + self.endless >= self.jobs && s.open == 0 && (s.ring == 0 || behind) || busy)
     }
 
     fn normal(&self, mut s: State) -> State {

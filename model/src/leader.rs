@@ -2,7 +2,7 @@
 //! others follow. Deliveries are one step, each with its move of the sequence and its wake-up.
 
 use crate::case::{Case, holds, planted};
-use crate::explore::{Model, Step};
+use crate::explore::{Model, Spurious, Step};
 
 const THREADS: usize = 3;
 
@@ -149,6 +149,16 @@ impl Model for Leader {
         }
     }
 
+    fn woken(&self, s: &State) -> Vec<(u8, State)> {
+        let asleep = |&i: &usize| s.threads[i].pc == Pc::Asleep;
+        let wake = |i: usize| {
+            let mut t = *s;
+            t.threads[i].pc = Pc::Woken;
+            (i as u8 + 1, t)
+        };
+        (0..THREADS).filter(asleep).map(wake).collect()
+    }
+
     fn broken(&self, s: &State) -> Option<&'static str> {
         s.two.then_some("two lead")
     }
@@ -166,6 +176,7 @@ pub fn cases() -> Vec<Case> {
         holds("leader", leader(2, 1, 0, Bug::None)),
         holds("leader-3", leader(3, 0, 1, Bug::None)),
         holds("leader-3-leave", leader(3, 3, 4, Bug::None)),
+        holds("leader-3-spurious", Spurious(leader(3, 3, 4, Bug::None))),
     ];
     for (bug, threads, leave, endless, why) in [
         (Bug::LeavesSilently, 2, 1, 0, "stuck"),

@@ -1,7 +1,7 @@
 //! The futex lock of src/lock/futex.rs, without its bound on one sleep (so nothing here leans on it), and its recovery.
 
 use crate::case::{Case, holds, large, planted};
-use crate::explore::{Model, Step};
+use crate::explore::{Model, Spurious, Step};
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Bug {
@@ -142,6 +142,16 @@ impl Model for Lock {
         }
     }
 
+    fn woken(&self, s: &State) -> Vec<(u8, State)> {
+        let asleep = |&i: &usize| s.pcs[i].0 == Pc::Asleep;
+        let wake = |i: usize| {
+            let mut t = s.clone();
+            t.pcs[i].0 = Pc::Slow(true);
+            (i as u8 + 1, t)
+        };
+        (0..s.pcs.len()).filter(asleep).map(wake).collect()
+    }
+
     fn broken(&self, s: &State) -> Option<&'static str> {
         let holders = s.pcs.iter().filter(|p| matches!(p.0, Pc::Held | Pc::TakenOver | Pc::Releasing)).count();
         if holders > 1 {
@@ -168,6 +178,7 @@ pub fn cases() -> Vec<Case> {
     let lock = |takers, rounds, crashes, bug| Lock { takers, rounds, crashes, bug };
     vec![
         holds("lock-2-crashes", lock(3, 2, 2, Bug::None)),
+        holds("lock-spurious", Spurious(lock(3, 2, 1, Bug::None))),
         large("lock-4-takers", lock(4, 2, 3, Bug::None)),
         planted("lock", "DropBit", lock(3, 1, 0, Bug::DropBit), "stuck"),
         planted("lock", "SkipWakeAll", lock(3, 1, 1, Bug::SkipWakeAll), "stuck"),

@@ -16,7 +16,7 @@ impl Arena {
         };
         let slot = usize::from(p.slot).wrapping_sub(1);
         let size = usize::from(self.sizes[i]);
-        let any = |is: Is| (0..SLOTS).find(|&k| s.slots[k].is == is);
+        let any = |is: Is| (0..self.slots).find(|&k| s.slots[k].is == is);
         match p.pc {
             Pc::Next if p.left > 0 => {
                 if let Some(k) = any(Is::Free) {
@@ -33,7 +33,7 @@ impl Arena {
                 (t.slots[k].is, t.slots[k].owner) = (Is::Running, me);
                 (p.slot, p.item, p.pc) = (k as u8 + 1, t.slots[k].item, Pc::Copy);
             }),
-            Pc::Next if p.finished != [0; 2] => go("delivers before it sleeps", &|_, p| p.pc = Pc::Deliver),
+            Pc::Next if p.finished != [0; FINISHED] => go("delivers before it sleeps", &|_, p| p.pc = Pc::Deliver),
             Pc::Look => go("reads the sequence of the room", &|_, p| (p.moved, p.pc) = (false, Pc::Lock)),
             Pc::Lock if s.lock == 0 => go("takes the arena's lock", &|t, p| (t.lock, p.pc) = (me, Pc::Find)),
             Pc::Find => go("looks for free units, sets their bits", &|t, p| {
@@ -105,7 +105,8 @@ impl Arena {
             Pc::Finish => go("CAS RUNNING to FINISHED", &|t, p| {
                 t.slots[slot].is = Is::Finished;
                 t.over |= 1 << (p.item - 1);
-                p.finished[usize::from(p.finished[0] != 0)] = p.slot;
+                let end = p.finished.iter().position(|&k| k == 0).expect("more than there are slots");
+                p.finished[end] = p.slot;
                 (p.slot, p.item, p.pc) = (0, 0, Pc::Waited);
             }),
             Pc::Waited => go("looks whether somebody waits for room", &|t, p| {
@@ -114,7 +115,8 @@ impl Arena {
             }),
             Pc::Deliver if s.job_lock() => go("delivers: FINISHED to FREE", &|t, p| {
                 let k = usize::from(p.finished[0]) - 1;
-                p.finished = [p.finished[1], 0];
+                p.finished.rotate_left(1);
+                p.finished[FINISHED - 1] = 0;
                 p.pc = Pc::Next;
                 if (t.slots[k].is, t.slots[k].owner) == (Is::Finished, me) {
                     t.deliver(p, k);
@@ -141,14 +143,6 @@ impl Arena {
                 p.moved = p.counted_or_looks();
                 p.pc = Pc::Wake;
             }),
-            Pc::Wake if bug == Bug::WakesOne && s.processes.iter().any(|q| q.pc == Pc::Asleep) => {
-                for k in (0..PROCESSES).filter(|&k| s.processes[k].pc == Pc::Asleep) {
-                    go("wakes one", &|t, p| {
-                        t.processes[k].pc = Pc::Uncount;
-                        p.pc = if p.counted || p.item != 0 { Pc::Uncount } else { Pc::Next };
-                    });
-                }
-            }
             Pc::Wake => go("wakes all", &|t, p| {
                 t.processes.iter_mut().filter(|q| q.pc == Pc::Asleep).for_each(|q| q.pc = Pc::Uncount);
                 p.pc = if p.counted || p.item != 0 { Pc::Uncount } else { Pc::Next };

@@ -5,7 +5,7 @@
 mod worker;
 
 use crate::case::{Case, holds, large, planted, walks};
-use crate::explore::{Model, Step};
+use crate::explore::{Model, Spurious, Step};
 
 const THREADS: usize = 2;
 const WORKERS: usize = 2;
@@ -284,6 +284,16 @@ impl Model for Collect {
         self.supervisor(s, out);
     }
 
+    fn woken(&self, s: &State) -> Vec<(u8, State)> {
+        let asleep = |&i: &usize| s.threads[i].pc == Pc::Asleep;
+        let wake = |i: usize| {
+            let mut t = *s;
+            t.threads[i].pc = Pc::Woken;
+            (i as u8 + 1, t)
+        };
+        (0..THREADS).filter(asleep).map(wake).collect()
+    }
+
     fn broken(&self, s: &State) -> Option<&'static str> {
         let asleep = s.threads.iter().filter(|t| t.pc == Pc::Asleep).count();
         s.error.or((usize::from(s.sleepers) < asleep).then_some("a sleeper is not counted"))
@@ -308,10 +318,11 @@ pub fn cases() -> Vec<Case> {
         holds("collect-reuse", Collect { jobs: [2, 1], crashes: 0, scans: 1, ..BASE }),
         holds("collect-endless", Collect { endless: 1, workers: 2, slots: 2, ..BASE }),
         holds("collect-leave", Collect { leave: 1, slots: 2, ..BASE }),
+        holds("collect-spurious", Spurious(Collect { leave: 1, ..BASE })),
         large("collect-2-workers", Collect { jobs: [2, 1], workers: 2, slots: 2, scans: 1, ..BASE }),
         large("collect-2-crashes", Collect { jobs: [2, 2], workers: 2, slots: 2, crashes: 2, ..BASE }),
         large("collect-any-scans", Collect { jobs: [2, 2], workers: 2, scans: u8::MAX, ..BASE }),
-        walks("walk-collect", Collect { jobs: [4, 4], workers: 2, slots: 2, crashes: 3, scans: 4, leave: 1, ..BASE }),
+        walks("walk-collect", Spurious(Collect { jobs: [4, 4], workers: 2, slots: 2, crashes: 3, scans: 4, leave: 1, ..BASE })),
     ];
     let calm = Collect { crashes: 0, ..BASE };
     for (bug, model, why) in [

@@ -81,7 +81,7 @@ pub fn cases() -> Vec<Case> {
         (Bug::ScanWithoutLock, Queue { scans: 1, crashes: 0, ..two }, "pending"),
         (Bug::NoWakeAll, one, "stuck"),
         (Bug::WakesWithoutMove, one, "stuck"),
-        (Bug::BitsStayLost, Queue { workers: 1, puts: [1, 1, 0, 0], slots: 1, ..BASE }, "stuck"),
+        (Bug::BitsStayLost, Queue { puts: [1, 1, 0, 0], slots: 1, ..BASE }, "stuck"),
         (Bug::ReplacesFirst, one, "a replacement starts while a word names its predecessor"),
         (
             Bug::LosesOwned,

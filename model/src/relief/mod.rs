@@ -6,7 +6,7 @@ mod parent;
 mod worker;
 
 use crate::case::{Case, holds, large, planted, walks};
-use crate::explore::{Model, Step};
+use crate::explore::{Model, Spurious, Step};
 use parent::Parent;
 use worker::Worker;
 
@@ -185,6 +185,21 @@ impl Model for Relief {
         self.supervisor(s, out);
     }
 
+    fn woken(&self, s: &State) -> Vec<(u8, State)> {
+        let mut woken = vec![];
+        for i in (0..WORKERS).filter(|&i| s.workers[i].pc == worker::Pc::Asleep) {
+            let mut t = *s;
+            t.workers[i].pc = worker::Pc::Uncount;
+            woken.push((i as u8 + 1, t));
+        }
+        if s.parent.pc == parent::Pc::Asleep {
+            let mut t = *s;
+            t.parent.wake();
+            woken.push((parent::PARENT, t));
+        }
+        woken
+    }
+
     fn broken(&self, s: &State) -> Option<&'static str> {
         let slots = || s.slots.iter().flatten();
         let asleep =
@@ -213,13 +228,15 @@ pub fn cases() -> Vec<Case> {
         holds("relief-room", Relief { room: 1, puts: &[1, 1], ..BASE }),
         holds("relief-2-queues", Relief { puts: &[1, 1], ..apart }),
         holds("relief-taker", Relief { takes: true, puts: &[2, 1], crashes: 0, ..apart }),
+        holds("relief-spurious", Spurious(Relief { slots: 1, puts: &[1, 1], ..BASE })),
+        large("relief-2-queues-spurious", Spurious(apart)),
         large("relief-room-3-items", Relief { room: 1, ..BASE }),
         large("relief-2-queues-3-items", Relief { puts: &[1, 2], ..apart }),
         large("relief-taker-1-crash", Relief { takes: true, puts: &[2, 2], ..apart }),
         large("relief-2-crashes", Relief { puts: &[2, 2], room: 1, crashes: 2, ..BASE }),
         large("relief-3-workers", Relief { puts: &[2, 1, 1], ..BASE }),
         large("relief-3-workers-2-queues", Relief { puts: &[2, 2, 1], room: 2, ..apart }),
-        walks("walk-relief", Relief { puts: &[3, 3, 2], crashes: 3, ..apart }),
+        walks("walk-relief", Spurious(Relief { puts: &[3, 3, 2], crashes: 3, ..apart })),
         walks("walk-relief-taker", Relief { takes: true, puts: &[3, 3, 2], crashes: 3, ..apart }),
     ];
     let slots = Relief { slots: 1, puts: &[1, 1], crashes: 0, ..BASE };

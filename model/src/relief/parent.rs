@@ -2,7 +2,7 @@
 
 use super::*;
 
-const PARENT: u8 = 10;
+pub const PARENT: u8 = 10;
 
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
 pub enum Pc {
