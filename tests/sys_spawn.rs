@@ -1,6 +1,8 @@
 //! Starting programs, what they inherit, and how their end is seen.
 
 mod common;
+#[path = "common/skip.rs"]
+mod skip;
 
 use common::{Scratch, end, start_role};
 use gristmill::sys::clock::Deadline;
@@ -229,6 +231,35 @@ fn a_child_that_lives_is_not_reported_until_it_is_killed() {
     assert!(soon.passed());
     child.pidfd.kill(libc::SIGKILL).unwrap();
     assert_eq!(end(&child).to_string(), "signal 9 (SIGKILL)");
+}
+
+/// The story: a debugger and a supervisor in one process. What stops for the one must not end for the other, nor be lost to the first.
+#[test]
+fn a_stop_of_a_traced_child_is_neither_its_end_nor_taken_from_its_tracer() {
+    let child = spawn(Some(Path::new("/bin/sleep")), &["1000".into()], &[], &[]).unwrap();
+    let pid = child.pid as libc::pid_t;
+    let traced = |request, data: usize| {
+        // SAFETY: the calls that are made here touch no memory of this process.
+        unsafe { libc::ptrace(request, pid, std::ptr::null_mut::<libc::c_void>(), data) }
+    };
+    if traced(libc::PTRACE_SEIZE, 0) != 0 {
+        skip::skipped(format_args!("no process can be traced here: {}", std::io::Error::last_os_error()));
+        child.pidfd.kill(libc::SIGKILL).unwrap();
+        end(&child);
+        return;
+    }
+    assert_eq!(traced(libc::PTRACE_INTERRUPT, 0), 0);
+    // It may take a moment to stop, and shows that without being asked by whom it belongs to.
+    while !fs::read_to_string(format!("/proc/{pid}/stat")).unwrap().contains(") t ") {
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    assert_eq!(child.pidfd.wait().unwrap(), None);
+    let mut status = 0;
+    // SAFETY: `status` is valid to write to.
+    assert_eq!(unsafe { libc::waitpid(pid, &mut status, libc::__WALL | libc::WNOHANG) }, pid, "the stop is still to be seen");
+    assert!(libc::WIFSTOPPED(status));
+    child.pidfd.kill(libc::SIGKILL).unwrap();
+    assert_eq!(end(&child), Exit::Signal { signal: libc::SIGKILL, core_dumped: false });
 }
 
 #[test]

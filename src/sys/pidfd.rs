@@ -77,6 +77,11 @@ impl Pidfd {
     /// How the process ended, or None while it lives; does not block. A child is reaped by the call that says how; later
     /// calls say [`Exit::Unknown`].
     pub fn wait(&self) -> io::Result<Option<Exit>> {
+        // The descriptor says only that it has ended. The call below would also take the stops of a child that this process traces, as a debugger
+        // in it does: they would pass for its end, and the debugger would wait for them for ever.
+        if !self.ended()? {
+            return Ok(None);
+        }
         // SAFETY: all zeroes is a valid siginfo_t.
         let mut info: libc::siginfo_t = unsafe { std::mem::zeroed() };
         let fd = self.0.as_raw_fd() as libc::id_t;
