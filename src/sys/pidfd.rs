@@ -79,7 +79,8 @@ impl Pidfd {
     pub fn wait(&self) -> io::Result<Option<Exit>> {
         // The descriptor says only that it has ended. The call below would also take the stops of a child that this process traces, as a debugger
         // in it does: they would pass for its end, and the debugger would wait for them for ever.
-        if !self.ended()? {
+        // Where the system refuses to say so, the call is made all the same.
+        if self.ended().is_ok_and(|ended| !ended) {
             return Ok(None);
         }
         // SAFETY: all zeroes is a valid siginfo_t.
