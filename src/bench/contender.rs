@@ -30,7 +30,7 @@ pub enum Family {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Waits {
-    /// Sleeps at once, until it is woken.
+    /// Sleeps at once, or after a microsecond, until it is woken.
     Block,
     /// Looks again for a bounded time, then sleeps.
     Adaptive,

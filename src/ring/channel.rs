@@ -98,8 +98,10 @@ pub struct Channel {
     ring_size: usize,
     bits: *const AtomicU64,
     desc: *const layout::Channel,
-    /// What this process has told those who sleep on `jobs`, `free` and `done`.
-    told: [Told; 3],
+    /// What this process has told those who sleep on each event.
+    told_jobs: Told,
+    told_free: Told,
+    told_done: Told,
 }
 
 // SAFETY: the pointers are into the mapping of `region`, which the channel keeps alive; all that they lead to is atomics, except
@@ -288,7 +290,9 @@ impl Channel {
             result_size,
             attempts: desc.attempts.load(Relaxed).max(1),
             ring_size,
-            told: std::array::from_fn(|_| Told::nothing()),
+            told_jobs: Told::nothing(),
+            told_free: Told::nothing(),
+            told_done: Told::nothing(),
         })
     }
 
@@ -660,13 +664,13 @@ impl Channel {
     /// Says that there are so many entries more in the job ring.
     #[inline]
     pub(super) fn notify_jobs(&self, count: u32) {
-        event::notify_again(&self.desc().jobs, &self.told[0], count);
+        event::notify_again(&self.desc().jobs, &self.told_jobs, count);
     }
 
     /// Says that slots have become free.
     #[inline]
     pub(super) fn notify_free(&self, count: u32) {
-        event::notify_again(&self.desc().free, &self.told[1], count);
+        event::notify_again(&self.desc().free, &self.told_free, count);
     }
 
     /// Delivers outcomes in a pool: FINISHED → DONE with the count, under the result lock, by CAS (rule 13).
@@ -702,7 +706,7 @@ impl Channel {
             return Err(self.corrupt());
         }
         if wins > 0 {
-            event::notify_again(&d.done, &self.told[2], wins as u32);
+            event::notify_again(&d.done, &self.told_done, wins as u32);
         }
         Ok(())
     }

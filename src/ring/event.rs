@@ -8,10 +8,10 @@
 //! | turns += 1 (T), sleepers += 1 (S1) | sequence += 1 (W1) |
 //! | last look (S2), then futex-wait while the sequence is what was read | load sleepers (W2); wake if there are any |
 //!
-//! S1 and W1 are read-modify-writes, S2 and W2 loads, all four sequentially consistent (a waker that does without W2 needs a release only): either W2 sees the sleeper, or W1 came before S1, and
-//! then the wait finds another sequence and does not sleep. Sleepers are never reset after a death: recovery takes back exactly one
-//! for a dead participant whose entry says that it slept (`sleeps_on` is set after S1 and cleared before the number goes down, so it
-//! never takes back what was not counted).
+//! S1 and W1 are read-modify-writes, S2 and W2 loads, all four sequentially consistent: either W2 sees the sleeper, or W1 came before S1, and
+//! then the wait finds another sequence and does not sleep. Who wakes all whatever W2 would say needs a release only. Sleepers are never
+//! reset after a death: recovery takes back exactly one for a dead participant whose entry says that it slept (`sleeps_on` is set after S1
+//! and cleared before the number goes down, so it never takes back what was not counted).
 //!
 //! A wake-up takes its time, and who is woken counts as a sleeper until it runs. A producer that is faster than that would make a system call
 //! with each put, for nobody. So a process remembers whom it has [`Told`]: *turns* counts those who came to sleep. If it is what it was before

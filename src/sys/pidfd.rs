@@ -77,10 +77,11 @@ impl Pidfd {
     /// How the process ended, or None while it lives; does not block. A child is reaped by the call that says how; later
     /// calls say [`Exit::Unknown`].
     pub fn wait(&self) -> io::Result<Option<Exit>> {
-        // The descriptor says only that it has ended. The call below would also take the stops of a child that this process traces, as a debugger
-        // in it does: they would pass for its end, and the debugger would wait for them for ever.
-        // Where the system refuses to say so, the call is made all the same.
-        if self.ended().is_ok_and(|ended| !ended) {
+        // The descriptor tells of the end alone; the call below would also take the stops of a child that this process traces, as a debugger in it
+        // does: they would pass for its end, and the debugger would wait for them for ever. Where the system refuses to look, it is called
+        // all the same.
+        let ended = self.ended();
+        if let Ok(false) = ended {
             return Ok(None);
         }
         // SAFETY: all zeroes is a valid siginfo_t.
@@ -94,7 +95,7 @@ impl Pidfd {
             }
             // Not our child, or reaped already: the descriptor itself still tells whether it lives.
             let gone = e.raw_os_error() == Some(libc::ECHILD);
-            return if gone { Ok(self.ended()?.then_some(Exit::Unknown)) } else { Err(e) };
+            return if gone { Ok(ended?.then_some(Exit::Unknown)) } else { Err(e) };
         }
         // SAFETY: waitid succeeded, so these fields are set, or zero if nothing has ended.
         let (pid, status) = unsafe { (info.si_pid(), info.si_status()) };

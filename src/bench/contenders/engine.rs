@@ -46,7 +46,7 @@ impl Contender for Engine {
     fn info(&self) -> Info {
         let (name, says) = match self.waits {
             Waits::Adaptive => ("gristmill", "gristmill's queue, as it is by default"),
-            Waits::Block => ("gristmill-block", "gristmill's queue; who finds nothing sleeps at once"),
+            Waits::Block => ("gristmill-block", "gristmill's queue; who finds nothing looks for a microsecond, then sleeps"),
             Waits::Spin => ("gristmill-spin", "gristmill's queue; who finds nothing looks again"),
         };
         Info::new(name, says, Family::Engine, self.waits).batching()
