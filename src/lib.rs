@@ -44,6 +44,10 @@ compile_error!("gristmill is built on futexes, memfd and pidfd: it needs Linux o
 #[cfg(feature = "cli")]
 #[doc(hidden)]
 pub mod bench;
+// The lab is the command's.
+#[cfg(feature = "cli")]
+#[doc(hidden)]
+pub mod lab;
 pub mod layout;
 pub mod lock;
 pub mod pool;

@@ -10,6 +10,7 @@ use super::exit::{self, Exit};
 use super::run::tasks::Task;
 use super::text::{say, shown};
 use gristmill::bench::options::Options as BenchOptions;
+use gristmill::lab::options::Options as LabOptions;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -34,6 +35,9 @@ pub enum Command {
     /// Measures ways to hand payloads from process to process, all by one method
     #[command(after_help = exit::HELP)]
     Bench(BenchOptions),
+    /// Experiments that show what locks on shared data cost
+    #[command(after_help = exit::HELP)]
+    Lab(LabOptions),
 }
 
 /// The options of `gristmill run`.
@@ -99,6 +103,7 @@ pub fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Command, Exit> 
     let help = match args.get(1).and_then(|first| first.to_str()) {
         Some("run") => "gristmill run --help",
         Some("bench") => "gristmill bench --help",
+        Some("lab") => "gristmill lab --help",
         _ => "gristmill --help",
     };
     let error = match CommandLine::try_parse_from(args) {

@@ -5,6 +5,7 @@
 mod args;
 mod bench;
 mod exit;
+mod lab;
 mod run;
 mod text;
 
@@ -18,6 +19,7 @@ pub fn main() -> ExitCode {
     let exit = match args::parse(std::env::args_os()) {
         Ok(args::Command::Run(options)) => run::run(&options, run::processes::start),
         Ok(args::Command::Bench(options)) => bench::bench(&options),
+        Ok(args::Command::Lab(options)) => lab::lab(&options),
         Err(exit) => exit,
     };
     exit.into()

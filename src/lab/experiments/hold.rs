@@ -1,0 +1,152 @@
+//! How long you hold it: the same work, more and more of it with the lock held.
+
+use crate::bench::contender::Result;
+use crate::bench::work::Work;
+use crate::lab::crew::Crew;
+use crate::lab::experiment::{About, Experiment, Question, Step};
+use crate::lab::findings::{Axis, Chart, Check, Findings, Number, Series};
+use crate::lab::gate::Gate;
+use crate::lab::knobs::{Knob, Knobs};
+use crate::lab::laboratory::{Lab, ROUNDS};
+use crate::lab::models;
+use crate::lock::FutexLock;
+
+pub struct Hold;
+
+const ABOUT: About = About {
+    name: "hold",
+    title: "How long you hold it",
+    hypothesis: "Workers that share a lock help as long as they hold it for a small part of their time. What counts is the share, not the number of workers.",
+    metric: "speed-up: jobs a second of all workers, over those of one",
+    shape: "min(N, 1/share), rounded off where the two meet; at 100 % two workers are no faster than one",
+    source: "Denning and Buzen 1978 (the bound), Reiser and Lavenberg 1980 (mean value analysis)",
+    cores: 2,
+};
+
+const KNOBS: &[Knob] = &[
+    Knob::number("workers", "worker processes", 2, 2, 64),
+    Knob::number("job", "microseconds of work for each job", 5, 50, 10_000),
+];
+
+/// Per cent of a job during which the lock is held.
+const SHARES: [f64; 6] = [0.0, 20.0, 40.0, 60.0, 80.0, 100.0];
+
+const STEPS: &[Step] = &[
+    Step {
+        says: "all of the work with the lock held",
+        code: "\
+loop {
+    let job = jobs.get()?;
+    let mut total = total.lock()?;
+    let value = work(job);
+    *total += value;
+}",
+    },
+    Step {
+        says: "the work before, the lock for the sum alone",
+        code: "\
+loop {
+    let job = jobs.get()?;
+    let value = work(job);
+    let mut total = total.lock()?;
+    *total += value;
+}",
+    },
+];
+
+impl Experiment for Hold {
+    fn about(&self) -> &'static About {
+        &ABOUT
+    }
+
+    fn knobs(&self) -> &'static [Knob] {
+        KNOBS
+    }
+
+    fn question(&self) -> Question {
+        Question::Draw {
+            says: "Draw the speed-up of these workers over one, as the share of time with the lock grows from 0 to 100 %",
+            series: MEASURED,
+            at: &SHARES,
+            between: (0.0, 4.0),
+        }
+    }
+
+    fn steps(&self) -> &'static [Step] {
+        STEPS
+    }
+
+    fn measure(&self, knobs: &Knobs, lab: &Lab<'_>) -> Result<Findings> {
+        let (workers, job) = (knobs.number("workers") as usize, 1000 * knobs.number("job"));
+        let time = lab.each(ROUNDS * SHARES.len() * 2);
+        let rate = |workers: usize, share: f64| -> Result<f64> {
+            let inside = (job as f64 * share / 100.0) as u64;
+            let (inside, outside) = (Work::of(inside), Work::of(job - inside));
+            let gate = Gate::<FutexLock, u64>::new()?;
+            let at = format!("{workers} workers, the lock held for {share:.0} % of the time");
+            let round = Crew::processes(workers).work(lab, &at, time, &*gate, |worker, gate| {
+                while worker.on() {
+                    outside.run(1);
+                    gate.with(worker, |value, _| {
+                        inside.run(*value);
+                        *value += 1;
+                    });
+                    worker.did(1);
+                }
+            })?;
+            Ok(round.rate())
+        };
+        // One and all right after each other: the ratio stands for itself.
+        let rounds = lab.sweep(SHARES.len(), ROUNDS, |place| Ok(rate(workers, SHARES[place])? / rate(1, SHARES[place])?))?;
+        Ok(findings(workers, lab.cores, rounds))
+    }
+}
+
+const MEASURED: &str = "measured";
+
+/// CPUs that workers can use at a time bound what they can do without any lock.
+fn findings(workers: usize, cores: usize, rounds: Vec<Vec<f64>>) -> Findings {
+    let at_once = workers.min(cores);
+    let measured = Series::measured(MEASURED, SHARES.into_iter().zip(rounds));
+    let fine = || (0..=20).map(|n| f64::from(n) / 20.0);
+    let bound = Series::model("min(N, 1/share)", fine().map(|held| (100.0 * held, models::bound(at_once, held))));
+    let queueing =
+        Series::model("with waiting (queueing model)", fine().map(|held| (100.0 * held, models::queueing(at_once, held))));
+    let value = |share| measured.at(share).unwrap_or(f64::NAN);
+    let (none, all) = (value(0.0), value(100.0));
+    let ideal = at_once as f64;
+    let saw = format!(
+        "Without the lock, {workers} workers were {none:.2} times as fast as one; with the lock held all the time, {all:.2} times. While one holds it, all \
+         others that want it wait: the lock can be held for at most 100 % of the time by all together, so {workers} workers that each need it for a share \
+         s of their time get no further than 1/s, however many they are. At 20 % that allows 5 workers, so {at_once} were {:.2} times as fast; at 60 % it allows \
+         1.67, and {:.2} was measured. More workers would not have helped; holding it for a shorter time does.",
+        value(20.0),
+        value(60.0)
+    );
+    let busy = "other programs need the CPUs, or two CPUs here are one core's two threads";
+    let checks = vec![
+        Check::new("held all the time: all workers together are no faster than one", all < 1.25, format!("{all:.2} times"), busy),
+        Check::new(
+            "never held: as many times as fast as there are workers at work at a time (three quarters of it, at least)",
+            none > 0.75 * ideal,
+            format!("{none:.2} of {ideal:.0}"),
+            busy,
+        )
+        .with_cores(2, cores),
+        Check::new("the longer it is held, the slower", none > value(60.0) && value(60.0) > 0.98 * all, format!("{none:.2}, {:.2}, {all:.2}", value(60.0)), busy)
+            .with_cores(2, cores),
+    ];
+    let numbers = vec![
+        Number::new("speed-up without the lock", none, "×"),
+        Number::new("speed-up with the lock held for 60 %", value(60.0), "×"),
+        Number::new("speed-up with the lock held all the time", all, "×"),
+    ];
+    let chart = Chart {
+        title: format!("Speed-up of {workers} workers over one"),
+        x: Axis::linear("per cent of a job with the lock held"),
+        y: Axis::linear("speed-up (times as fast as one worker)"),
+        series: vec![measured, bound, queueing],
+        names: vec![],
+    };
+    Findings { charts: vec![chart], numbers, saw, checks, ..Findings::default() }
+}

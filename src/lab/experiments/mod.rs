@@ -1,0 +1,25 @@
+//! The list of all experiments. Another one is one file with its `impl Experiment`, and a line here.
+
+mod hold;
+
+use super::experiment::Experiment;
+use crate::bench::contender::Result;
+
+/// All, in the order in which they are best seen.
+pub fn all() -> &'static [&'static dyn Experiment] {
+    &[&hold::Hold]
+}
+
+/// The one of that name.
+///
+/// # Errors
+/// If there is none: with the names that are near, and all of them.
+pub fn named(name: &str) -> Result<&'static dyn Experiment> {
+    if let Some(experiment) = all().iter().find(|experiment| experiment.about().name == name) {
+        return Ok(*experiment);
+    }
+    let names: Vec<&str> = all().iter().map(|experiment| experiment.about().name).collect();
+    let near = names.iter().map(|known| (strsim::jaro_winkler(known, name), *known)).max_by(|a, b| a.0.total_cmp(&b.0));
+    let meant = near.filter(|near| near.0 > 0.75).map_or(String::new(), |near| format!("; did you mean '{}'?", near.1));
+    Err(format!("there is no experiment '{name}'{meant}; there are {}", names.join(", ")).into())
+}

@@ -1,0 +1,129 @@
+//! False sharing: two counters that nobody shares, and a cache line that both need.
+
+use crate::bench::contender::Result;
+use crate::bench::shared::SharedBytes;
+use crate::lab::crew::Crew;
+use crate::lab::experiment::{About, Experiment, Question, Step};
+use crate::lab::findings::{Axis, Chart, Check, Findings, Number, Series};
+use crate::lab::knobs::{Knob, Knobs};
+use crate::lab::laboratory::{Lab, ROUNDS};
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+
+pub struct Sharing;
+
+const ABOUT: About = About {
+    name: "sharing",
+    title: "False sharing",
+    hypothesis: "Two counters that belong to two workers disturb each other if they lie in the same cache line, though nothing is shared.",
+    metric: "nanoseconds for each count of a worker, by the distance of the two counters",
+    shape: "slow below the size of a cache line (64 bytes, on some machines 128), fast from there on",
+    source: "Torrellas, Lam and Hennessy, \"False sharing and spatial locality in multiprocessor caches\", IEEE Trans. Computers 43, 1994",
+    cores: 2,
+};
+
+const KNOBS: &[Knob] = &[Knob::word("operation", "what counts", &["store", "add"])];
+
+/// Bytes from one counter to the next.
+const STRIDES: [f64; 6] = [8.0, 16.0, 32.0, 64.0, 128.0, 256.0];
+
+const STEPS: &[Step] = &[
+    Step { says: "one after the other, as an array has them", code: "struct Counters {\n    of_worker: [AtomicU64; 2],\n}" },
+    Step {
+        says: "each on cache lines of its own",
+        code: "#[repr(align(128))]\nstruct Own(AtomicU64);\n\nstruct Counters {\n    of_worker: [Own; 2],\n}",
+    },
+];
+
+impl Experiment for Sharing {
+    fn about(&self) -> &'static About {
+        &ABOUT
+    }
+
+    fn knobs(&self) -> &'static [Knob] {
+        KNOBS
+    }
+
+    fn question(&self) -> Question {
+        Question::Choose {
+            says: "Two workers count, each in a counter of its own. The counters lie 8 bytes apart, then 256 bytes apart. How much does the distance matter?",
+            of: &["not at all: nothing is shared", "a little, 10 to 50 %", "twice as fast or more, far apart"],
+        }
+    }
+
+    fn steps(&self) -> &'static [Step] {
+        STEPS
+    }
+
+    fn measure(&self, knobs: &Knobs, lab: &Lab<'_>) -> Result<Findings> {
+        let adds = knobs.word("operation") == "add";
+        let time = lab.each(ROUNDS * STRIDES.len());
+        let rounds = lab.sweep(STRIDES.len(), ROUNDS, |place| {
+            let stride = STRIDES[place] as usize;
+            let memory = SharedBytes::new(4096)?;
+            let at = format!("counters {stride} bytes apart");
+            let base = memory.base() as usize;
+            let round = Crew::processes(2).work(lab, &at, time, &base, |worker, base| {
+                let place = (base + worker.number * stride) as *mut AtomicU64;
+                // SAFETY: within the 4096 bytes that all processes have mapped at the same address, aligned, and zeroed when they were made.
+                let counter = unsafe { &*place };
+                let mut n = 0;
+                while worker.on() {
+                    for _ in 0..ROUND {
+                        if adds {
+                            counter.fetch_add(1, Relaxed);
+                        } else {
+                            n += 1;
+                            counter.store(n, Relaxed);
+                        }
+                    }
+                    worker.did(ROUND);
+                }
+            })?;
+            Ok(1e9 * round.seconds * 2.0 / round.done().max(1) as f64)
+        })?;
+        Ok(findings(lab.cores, rounds))
+    }
+}
+
+/// Counts between two looks whether to go on.
+const ROUND: u64 = 1000;
+
+fn findings(cores: usize, rounds: Vec<Vec<f64>>) -> Findings {
+    let measured = Series::measured("measured", STRIDES.into_iter().zip(rounds));
+    let value = |stride| measured.at(stride).unwrap_or(f64::NAN);
+    let (near, far) = (value(8.0), value(256.0));
+    let ratio = near / far;
+    let saw = format!(
+        "With the counters 8 bytes apart a count took {near:.1} ns, 256 bytes apart {far:.1} ns: {ratio:.1} times as long, though no worker ever looks at the \
+         other's counter. A CPU owns memory by the cache line, 64 bytes here as nearly everywhere: to write one counter it takes the line from the other CPU, \
+         which takes it back for its own. Far apart, each keeps its line. At 64 bytes {:.1} ns were measured, at 128 {:.1}: some CPUs fetch two lines at a \
+         time, which is why 128 is the safe distance. What is written by different workers belongs on different lines.",
+        value(64.0),
+        value(128.0)
+    );
+    let check = Check::new(
+        "far apart a count is at least twice as fast as on the same line",
+        ratio > 2.0,
+        format!("{ratio:.1} times"),
+        "the two workers did not run at the same time, or the two CPUs are one core's two threads, which share its cache",
+    );
+    let answer = if ratio > 2.0 { 2 } else if ratio > 1.1 { 1 } else { 0 };
+    Findings {
+        numbers: vec![
+            Number::new("a count, 8 bytes apart", near, "ns"),
+            Number::new("a count, 256 bytes apart", far, "ns"),
+            Number::new("the distance makes it faster by", ratio, "×"),
+        ],
+        charts: vec![Chart {
+            title: "A count, by the distance of two counters".into(),
+            x: Axis::log("bytes from one counter to the next"),
+            y: Axis::linear("nanoseconds for each count"),
+            series: vec![measured],
+            names: vec![],
+        }],
+        saw,
+        checks: vec![check.with_cores(2, cores)],
+        answer: Some(answer),
+        ..Findings::default()
+    }
+}

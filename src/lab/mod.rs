@@ -1,0 +1,18 @@
+//! The lab: experiments that show on one's own machine what locks on shared data cost.
+//!
+//! Each part uses only those below it: the faces (terminal, page, report), the experiments, and what these stand on: the crew of workers, the gate
+//! that they go through, what they find, what can be set.
+
+pub mod command;
+mod crew;
+mod experiment;
+mod experiments;
+mod findings;
+mod gate;
+mod knobs;
+mod laboratory;
+mod models;
+pub mod options;
+mod plot;
+mod seat;
+mod terminal;
