@@ -9,7 +9,7 @@ use crate::killer::{Killer, Shots, WAYS};
 use crate::loads::{self, Load};
 use crate::oracle::{Oracle, Verdict};
 use crate::view::View;
-use gristmill::WaitPolicy;
+use gristmill::{StartMethod, WaitPolicy};
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::*};
@@ -94,7 +94,7 @@ fn random_kills_lose_nothing() {
             break;
         }
         let policy = [WaitPolicy::Adaptive, WaitPolicy::Block, WaitPolicy::Adaptive, WaitPolicy::Spin][life / 4 % 4];
-        let mut load = loads::choose(life, WORKERS, policy);
+        let mut load = loads::choose(life, WORKERS, policy, StartMethod::Spawn);
         let quota = random.random_range(A_LIFE).min(total - kills);
         let mut tick = |now: u64, here: &Verdict| {
             dog.feed(format!("life {life}, {}, {policy:?}, after {} kills, seed {seed}", loads::name(life), kills + now));
