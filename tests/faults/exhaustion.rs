@@ -21,6 +21,7 @@ use std::time::{Duration, Instant};
 pub const TESTS: crate::Tests = &[
     ("a_pool_made_while_a_call_fails_works_or_says_why", || each("pool")),
     ("a_worker_is_replaced_although_a_call_fails", || each("recovery")),
+    ("a_forked_worker_is_replaced_although_a_call_fails", || each("forked recovery")),
     ("a_single_worker_dies_while_calls_fail_for_good", || each("alone")),
     ("a_region_in_a_file_made_while_a_call_fails_leaves_no_file", || each("file")),
     ("a_named_region_made_while_a_call_fails_leaves_no_name", || each("named")),
@@ -83,8 +84,8 @@ fn use_pool(builder: PoolBuilder) -> Said {
     Ok(())
 }
 
-fn recovery(workers: usize) -> Said {
-    let pool = builder(workers).build(bytes).map_err(say)?;
+fn recovery(workers: usize, start: StartMethod) -> Said {
+    let pool = builder(workers).start_method(start).build(bytes).map_err(say)?;
     let before = pool.submit_many(0..20).map_err(say)?;
     let deadly = pool.submit(DEADLY).map_err(say)?;
     let after = pool.submit_many(20..40).map_err(say)?;
@@ -166,8 +167,9 @@ fn arrays() -> Said {
 fn scenario(name: &str) -> Said {
     match name {
         "pool" => use_pool(builder(1).pin_workers(&[])),
-        "recovery" => recovery(2),
-        "alone" => recovery(1),
+        "recovery" => recovery(2, StartMethod::Spawn),
+        "forked recovery" => recovery(2, StartMethod::Fork),
+        "alone" => recovery(1, StartMethod::Spawn),
         "file" => file(),
         "named" => named(),
         "arrays" => arrays(),

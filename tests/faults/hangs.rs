@@ -30,7 +30,7 @@ pub enum Trouble {
     Loops,
     /// Forks a child that outlives it; gives the child's number.
     Forks,
-    /// Closes all descriptors but the first three.
+    /// Closes all descriptors, the first three too.
     ClosesAll,
     /// Allocates until there is no more, with a limit on its address space.
     Exhausts,
@@ -90,7 +90,7 @@ pub fn trouble((id, what): (u64, Trouble)) -> u64 {
             return child as u64;
         }
         // SAFETY: none. Whoever uses one of these descriptors meets an error: that is the fault that a pool has to survive.
-        Trouble::ClosesAll => drop(unsafe { libc::syscall(libc::SYS_close_range, 3, u32::MAX, 0) }),
+        Trouble::ClosesAll => drop(unsafe { libc::syscall(libc::SYS_close_range, 0, u32::MAX, 0) }),
         Trouble::Exhausts => {
             let most = libc::rlimit { rlim_cur: 256 << 20, rlim_max: 256 << 20 };
             // SAFETY: `most` is a valid rlimit, for this process alone.
