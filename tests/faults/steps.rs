@@ -5,14 +5,14 @@
 //! `GRISTMILL_STEPS=all cargo test --release --test faults steps` kills after every single instruction; without the variable, after
 //! each that anybody else could notice. Without `--release`, some of these are left out.
 
-mod drive;
+pub mod drive;
 mod jobs;
-mod look;
+pub mod look;
 mod pool;
 mod producer;
-mod second;
+pub mod second;
 mod taker;
-mod traced;
+pub mod traced;
 mod turnstile;
 mod way;
 
