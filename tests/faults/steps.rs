@@ -156,9 +156,9 @@ fn a_bundle_of_a_pool_whose_worker_waits_for_every_lock() {
     every_step("a_bundle_of_a_pool_whose_worker_waits_for_every_lock", || pool::Jobs::new(how), false);
 }
 
-fn jobs_of_a_pool_beside_a_worker_that_sleeps() {
-    let how = pool::How { work: Work::Slots, second: true, ..pool::USUAL };
-    every_step("jobs_of_a_pool_beside_a_worker_that_sleeps", || pool::Jobs::new(how), false);
+fn a_job_of_a_pool_beside_a_worker_that_sleeps() {
+    let how = pool::How { work: Work::Bundle(1), second: true, ..pool::USUAL };
+    every_step("a_job_of_a_pool_beside_a_worker_that_sleeps", || pool::Jobs::new(how), false);
 }
 
 fn numbers_of_a_pool() {
@@ -213,7 +213,7 @@ pub const TESTS: crate::Tests = &[
         jobs_of_a_pool_that_the_parent_delivers_for_a_stopped_worker,
     ),
     ("a_bundle_of_a_pool_whose_worker_waits_for_every_lock", a_bundle_of_a_pool_whose_worker_waits_for_every_lock),
-    ("jobs_of_a_pool_beside_a_worker_that_sleeps", jobs_of_a_pool_beside_a_worker_that_sleeps),
+    ("a_job_of_a_pool_beside_a_worker_that_sleeps", a_job_of_a_pool_beside_a_worker_that_sleeps),
     ("numbers_of_a_pool", numbers_of_a_pool),
     ("numbers_of_a_pool_without_a_second_attempt", numbers_of_a_pool_without_a_second_attempt),
     ("a_producer_for_an_empty_queue", a_producer_for_an_empty_queue),
