@@ -1,5 +1,5 @@
 //! Jobs that do not end, or end as nobody should, all in one pool, and each with exactly its own outcome. Workers are stopped here at random moments;
-//! in tests/engine/stepped.rs one is stopped at the first instruction at which it owns the lock of a queue that the parent needs, and in
+//! in stopped.rs and in tests/engine/stepped.rs one is stopped at the first instruction at which it owns a lock that others need, and in
 //! `steps::jobs_that_the_parent_delivers_for_a_stopped_worker` at each instruction at which it owns none.
 
 use crate::held::{Held, Watchdog};

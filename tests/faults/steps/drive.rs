@@ -1,7 +1,7 @@
 //! The same cycle of a worker again and again, killed one instruction later each time.
 //!
 //! A cycle begins with the worker asleep, then there is work, and it ends with the worker asleep again. So it goes through the wake-up, pop, start,
-//! run, finish, deliver, and through falling asleep.
+//! run, finish, deliver, and through falling asleep. It may sleep in between: for want of room, or in a lock that somebody else holds.
 //!
 //! By default a worker is killed after each instruction that somebody else could notice: one that changed a byte of the region, or was a
 //! system call (a wake-up changes no byte). What an instruction between two of these has changed is private to the worker, its registers and its own
@@ -11,11 +11,11 @@
 
 use super::look::Look;
 use super::traced::{STEPPED, Step, Traced, sleeps};
+use super::way::{Place, Point, Way};
 use crate::held::Held;
 use crate::numbers::Numbers;
 use crate::skip::skipped;
 use gristmill::MillStats;
-use std::collections::{HashMap, HashSet};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::*};
 use std::time::{Duration, Instant};
@@ -50,8 +50,18 @@ pub trait Scene: Sized {
 
     fn stats(&self) -> MillStats;
 
-    /// The one worker.
+    /// The worker that is killed.
     fn worker(&self) -> Option<u32>;
+
+    /// Another one, that lives.
+    fn second(&self) -> Option<u32> {
+        None
+    }
+
+    /// The worker is in the kernel: whether it sleeps there until somebody wakes it, for want of work or of room, or in a lock.
+    fn rests(&self, id: u16) -> bool {
+        self.look().sleeps_on(id).is_some()
+    }
 
     /// The worker stands still, asleep: there is work.
     fn wake(&mut self);
@@ -69,53 +79,14 @@ pub trait Scene: Sized {
     /// The worker stands still and is about to be killed; `id` is its participant.
     fn note(&mut self, id: u16);
 
+    /// It has been killed, and its death may not have been dealt with.
+    fn killed(&mut self) {}
+
     /// Everything is done: lets the parent put away what it does later otherwise.
     fn settle(&self) {}
 
     /// It is dead, and its death dealt with: has all been done as often as it may be?
     fn check(&mut self, before: &MillStats);
-}
-
-/// An instruction: in the so-manieth piece of code that is mapped, from its start on. These lie elsewhere in each process.
-type Place = (usize, u64);
-
-/// The way that the worker takes through a cycle.
-struct Way {
-    /// Instruction by instruction; `None` is code of the kernel's (the clock).
-    places: Vec<Option<Place>>,
-    /// For each instruction the last one up to there to whose place the worker comes for the first time.
-    landmarks: Vec<Option<usize>>,
-    /// The so-manieth time that it comes to its place since it was at the landmark.
-    times: Vec<u32>,
-    /// How many instructions have been executed, each time that the region was another one than before or a system call had been made.
-    noticed: Vec<usize>,
-}
-
-impl Way {
-    fn walked(places: Vec<Option<Place>>, noticed: Vec<usize>) -> Way {
-        let (mut seen, mut since, mut last) = (HashSet::new(), HashMap::new(), None);
-        let (mut landmarks, mut times) = (vec![], vec![]);
-        for (n, place) in places.iter().enumerate() {
-            if place.is_some() && seen.insert(place) {
-                last = Some(n);
-                since.clear();
-            }
-            landmarks.push(last);
-            times.push(*since.entry(place).and_modify(|times| *times += 1).or_insert(1));
-        }
-        Way { places, landmarks, times, noticed }
-    }
-}
-
-/// Where in a cycle the worker dies.
-#[derive(Clone, Copy, Debug)]
-enum Point {
-    /// When it has come to this instruction of the way. The worker runs up to the last landmark before, and is stepped from there.
-    Before(usize),
-    /// The same, stepped from the start.
-    Stepping(usize),
-    /// At the end, asleep.
-    End,
 }
 
 /// How a worker died.
@@ -142,19 +113,26 @@ fn settled(mut wrong: impl FnMut() -> Option<String>) {
     }
 }
 
-/// The worker, asleep for want of work.
+/// The process number and the participant of a worker that sleeps for want of work.
+fn sleeper<S: Scene>(scene: &S, pid: u32) -> Option<(u32, u16)> {
+    let id = scene.look().id_of(pid)?;
+    (scene.look().sleeps_on(id).is_some() && sleeps(pid as i32)).then_some((pid, id))
+}
+
+/// The worker, asleep for want of work, as all are.
 fn asleep<S: Scene>(scene: &S) -> (u32, u16) {
-    let find = || {
-        let pid = scene.worker()?;
-        let id = scene.look().id_of(pid)?;
-        (scene.look().sleeps_on(id).is_some() && sleeps(pid as i32)).then_some((pid, id))
-    };
     let mut found = None;
     until(|| {
-        found = find();
-        found.is_some()
+        found = scene.worker().and_then(|pid| sleeper(scene, pid));
+        found.is_some() && scene.second().is_none_or(|pid| sleeper(scene, pid).is_some())
     });
     found.expect("just seen")
+}
+
+/// Where the worker, and the one that lives, say that they sleep.
+fn sleeping_places<S: Scene>(scene: &S, id: u16) -> [Option<usize>; 2] {
+    let second = scene.second().and_then(|pid| scene.look().id_of(pid));
+    [Some(id), second].map(|id| scene.look().sleeps_on(id?))
 }
 
 /// A worker that sleeps, stopped and in our hands. `None`: the system does not let us.
@@ -177,7 +155,7 @@ fn walk<S: Scene>(scene: &mut S) -> Option<Way> {
         assert!(places.len() < ENDLESS, "the worker goes on and on");
         places.push(code.iter().position(|range| range.contains(&at)).map(|k| (k, at - code[k].start)));
         let call = traced.is_system_call(at);
-        if traced.step(at, || scene.look().sleeps_on(id).is_some()) == Step::Asleep {
+        if traced.step(at, || scene.rests(id)) == Step::Asleep {
             if !scene.go_on() {
                 break;
             }
@@ -197,7 +175,7 @@ fn cycle<S: Scene>(scene: &mut S, point: Point, way: &Way) -> Died {
     scene.wake();
     let died = go(scene, id, &mut traced, point, way);
     if died == Died::There && !matches!(point, Point::End) && scene.meddle(id) {
-        traced.run_on(|| scene.look().sleeps_on(id).is_some());
+        traced.run_on(|| scene.rests(id));
     }
     end(scene, id, traced);
     died
@@ -205,7 +183,6 @@ fn cycle<S: Scene>(scene: &mut S, point: Point, way: &Way) -> Died {
 
 fn go<S: Scene>(scene: &mut S, id: u16, traced: &mut Traced, point: Point, way: &Way) -> Died {
     let code = traced.code();
-    let asleep = |look: &Look| look.sleeps_on(id).is_some();
     let address = |place: Place| code[place.0].start + place.1;
     let (from, to) = match point {
         // At its first instruction it stands, and will go back into the system call that was interrupted.
@@ -215,7 +192,7 @@ fn go<S: Scene>(scene: &mut S, id: u16, traced: &mut Traced, point: Point, way: 
     };
     if let Some(place) = from.and_then(|from| way.places[from]) {
         let way = traced.run_to(address(place));
-        while traced.come(&way, || asleep(scene.look())) == Step::Asleep {
+        while traced.come(&way, || scene.rests(id)) == Step::Asleep {
             if !scene.go_on() {
                 return Died::Elsewhere;
             }
@@ -241,7 +218,7 @@ fn go<S: Scene>(scene: &mut S, id: u16, traced: &mut Traced, point: Point, way: 
         if wanted.is_some() && met == times {
             return Died::There;
         }
-        if traced.step(at, || asleep(scene.look())) == Step::Asleep {
+        if traced.step(at, || scene.rests(id)) == Step::Asleep {
             if !scene.go_on() {
                 return if to.is_none() { Died::There } else { Died::Elsewhere };
             }
@@ -262,18 +239,19 @@ fn kill_asleep<S: Scene>(scene: &S) {
 fn end<S: Scene>(scene: &mut S, id: u16, traced: Traced) {
     let before = scene.stats();
     let counted = scene.look().sleepers();
-    let slept_on = scene.look().sleeps_on(id);
+    let slept_on = sleeping_places(scene, id);
     scene.note(id);
     traced.kill();
+    scene.killed();
     until(|| scene.stats().deaths > before.deaths);
     scene.check(&before);
     assert_eq!(scene.stats().deaths, before.deaths + 1, "another one has died");
     // Whoever slept is not counted any more, and nobody else is forgotten. A sleeper that had counted itself and not said so yet, or was no
     // longer saying so, leaves a number that is too high, as long as the region lives: it costs needless wake-ups, and nothing else.
     let (_, id) = asleep(scene);
-    let place = scene.look().sleeps_on(id);
-    let one = |here: Option<usize>, k| u32::from(here == Some(k));
-    let expected: Vec<u32> = (0..counted.len()).map(|k| counted[k] - one(slept_on, k) + one(place, k)).collect();
+    let sleep_on = sleeping_places(scene, id);
+    let those = |here: [Option<usize>; 2], k| here.iter().filter(|&&place| place == Some(k)).count() as u32;
+    let expected: Vec<u32> = (0..counted.len()).map(|k| counted[k] - those(slept_on, k) + those(sleep_on, k)).collect();
     settled(|| {
         let now = scene.look().sleepers();
         (now != expected).then(|| format!("{now:?} sleepers are counted, and it should be {expected:?}"))
