@@ -107,7 +107,7 @@ fn all_arrive(peer: &dyn Contender, shape: &Shape) -> bool {
 fn each_is_late_by_something(peer: &dyn Contender) {
     let (name, shape) = (peer.info().name, shape(Pattern::OneWay, 64, 1, 1, 1));
     if peer.refuses(&shape).is_none() {
-        let lengths = Lengths { measured: Duration::from_millis(100), ..Lengths::shortest() };
+        let lengths = Lengths { paced: Duration::from_millis(100), ..Lengths::shortest() };
         let played = turn(&name, || play(peer, &shape, &lengths, Aim::Latency { rate: 1000.0 })).unwrap();
         let late = played.late.unwrap();
         assert_eq!(late.samples, played.jobs, "{name}: {late:?}");

@@ -16,7 +16,7 @@ pub struct Options {
     #[arg(long, conflicts_with = "full")]
     pub quick: bool,
 
-    /// All axes and more rounds: takes most of an hour
+    /// All axes and more rounds: about 40 minutes on two cores
     #[arg(long)]
     pub full: bool,
 

@@ -35,6 +35,8 @@ pub struct Lengths {
     pub warm_up: Duration,
     /// The measured part, about.
     pub measured: Duration,
+    /// The same where it is measured how late payloads are: percentiles need many of them.
+    pub paced: Duration,
     /// With nothing to do; zero to leave that out.
     pub idle: Duration,
 }
@@ -166,7 +168,7 @@ impl<'a> Host<'a> {
         let who = self.participants.who();
         let (pace, measured) = match aim {
             Aim::Throughput => (None, rate * lengths.measured.as_secs_f64()),
-            Aim::Latency { rate } => (Some(rate), rate * lengths.measured.as_secs_f64()),
+            Aim::Latency { rate } => (Some(rate), rate * lengths.paced.as_secs_f64()),
         };
         let counter = Calls::count(&who);
         let mut before = Used::by(&who);

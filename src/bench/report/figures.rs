@@ -68,6 +68,11 @@ impl<'a> Figure<'a> {
         self.rows.iter().map(Row::rounds).max().unwrap_or(0)
     }
 
+    /// Whether a quantity was measured of anybody.
+    pub fn has(&self, value: Value) -> bool {
+        self.rows.iter().any(|row| row.median(value).is_some())
+    }
+
     /// The rows without those that are here a second time.
     pub fn once(&self) -> impl Iterator<Item = Row<'a>> {
         self.rows.iter().filter(|row| !row.again()).copied()

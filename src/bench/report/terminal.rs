@@ -104,6 +104,9 @@ fn rates(figure: &Figure) -> Columns {
         .left("", figure.axis == Axis::Base)
         .more(&["switches/M", "calls/M", "idle CPU"])
         .gives_way(&["idle CPU", "calls/M", "switches/M", &bounds, "CPU each", "", "waits"]);
+    if !figure.has(Value::Idle) {
+        columns.hide("idle CPU");
+    }
     let most = figure.rows.iter().map(|row| row.summary.rate.high).fold(f64::MIN_POSITIVE, f64::max);
     for row in &figure.rows {
         let name = match row.info.family {

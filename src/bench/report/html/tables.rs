@@ -30,16 +30,19 @@ fn one(figure: &Figure, title: &str) -> String {
     const RATE: [Value; 7] =
         [Value::Rate, Value::Cpu, Value::Switches, Value::Calls, Value::Idle, Value::Memory, Value::StartUp];
     const LATE: [Value; 4] = [Value::P50, Value::P99, Value::P999, Value::Cpu];
-    let values: &[Value] = if figure.axis == Axis::Latency { &LATE } else { &RATE };
+    // CPU without anything to do is measured once for each contender.
+    let shown = |value: &&Value| **value != Value::Idle || figure.has(Value::Idle);
+    let values: Vec<Value> =
+        if figure.axis == Axis::Latency { &LATE[..] } else { &RATE }.iter().filter(shown).copied().collect();
     let (all, bounds) = (figure.rounds(), words::bounds(figure.rounds()));
     let mut heads = vec!["contender", "family", "waits"];
-    for value in values {
+    for value in &values {
         heads.extend([value.name(), &bounds]);
     }
     heads.push("rounds");
     let rows = figure.rows.iter().map(|row| {
         let mut cells = vec![name(row), words::family(row.info.family).into(), words::waits(row.info.waits).into()];
-        for value in values {
+        for value in &values {
             let interval = value.in_summary(row.summary);
             let show = |number| value.show(number);
             cells.push(interval.map_or("–".into(), |i| show(i.median)).into());
