@@ -4,7 +4,7 @@ use super::columns::{Columns, wrapped};
 use super::figures::{Figure, figures};
 use super::losses::{Rivals, standing};
 use super::numbers::time;
-use super::words::{bounds, crossover, fates, fewer, ratio, spread, verdict, waits};
+use super::words::{bounds, crossover, fates, fewer, ratio, spread, too_few, verdict, waits};
 use crate::bench::contender::Family;
 use crate::bench::environment::COUNTED;
 use crate::bench::results::{Axis, Results, Verdict};
@@ -59,6 +59,9 @@ pub fn report(results: &Results, look: Look, page: Option<&str>) -> String {
         say(&figure.title(), false);
         let columns = if figure.axis == Axis::Latency { latencies(figure) } else { rates(figure) };
         columns.fitting(look.width).lines().for_each(|line| say(line, false));
+        if figure.axis == Axis::Latency {
+            too_few(figure).into_iter().for_each(|legend| say(&legend, false));
+        }
         for row in figure.rows.iter().filter(|row| !row.entry.failures.is_empty()) {
             let (failed, of) = (row.entry.failures.len(), row.rounds() + row.entry.failures.len());
             say(&format!("{}: {failed} of {of} rounds failed: {}", row.entry.contender, row.entry.failures[0]), true);
@@ -181,6 +184,7 @@ fn losses(results: &Results, figures: &[Figure], say: &mut dyn FnMut(&str, bool)
 mod tests {
     use super::super::sample;
     use super::*;
+    use crate::bench::results::Summary;
 
     fn shown(width: usize, color: bool) -> String {
         report(&sample::full(), Look { color, width }, None)
@@ -230,6 +234,23 @@ mod tests {
         for what in ["noisy machine", "partial", "self-test FAILED", "self-test UNDECIDED", "self-test NOT RUN"] {
             assert!(red.iter().any(|line| line.starts_with(&format!("\x1b[31m{what}"))), "{red:?}");
         }
+    }
+
+    #[test]
+    fn percentiles_of_too_few_are_dashes_with_a_legend() {
+        let mut results = sample::full();
+        let said = |results: &Results| report(results, Look { color: false, width: 200 }, None);
+        assert!(!said(&results).contains("too few payloads"));
+        for entry in results.entries.iter_mut().filter(|entry| entry.axis == Axis::Latency) {
+            entry.rounds.iter_mut().filter_map(|round| round.late.as_mut()).for_each(|late| late.samples = 1_500);
+            let one = |value: Value| Interval::of(value.of_all(&entry.rounds, results.clock).get(..1).unwrap_or_default());
+            entry.summary = Summary::by(one);
+        }
+        let said = said(&results);
+        assert_eq!(said.matches("–: too few payloads in a round (p99.9 needs 10000)\n").count(), 4, "{said}");
+        let figure = said.split("How late payloads are at").nth(1).unwrap();
+        let row = figure.lines().find(|line| line.starts_with(" fifo ")).unwrap();
+        assert_eq!(row.matches(" – ").count(), 2, "the range's own, and p99.9: {row}");
     }
 
     #[test]

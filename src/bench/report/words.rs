@@ -1,11 +1,13 @@
 //! What several reports say in the same words.
 
+use super::figures::Figure;
 use super::numbers::{count, time};
 use crate::bench::contender::{Family, Waits};
 use crate::bench::environment::Environment;
 use crate::bench::kill::Fate;
 use crate::bench::results::{Axis, Crossing, Crossover, Length, Pace, Verdict};
 use crate::bench::statistics::{ENOUGH, Interval};
+use crate::bench::value::Value;
 
 /// What who finds nothing does.
 pub fn waits(waits: Waits) -> &'static str {
@@ -118,6 +120,14 @@ pub fn crossover(crossover: &Crossover) -> String {
         _ => format!("; all {of} are alike without work"),
     };
     format!("{}: {}{who}", waits(crossover.waits), length(crossover.length, crossover.longest))
+}
+
+/// What a dash among percentiles means, if there is one in such a figure.
+pub fn too_few(figure: &Figure) -> Option<String> {
+    let lacks = |value: Value| figure.rows.iter().any(|row| row.median(value).is_none());
+    let missing: Vec<Value> = [Value::P99, Value::P999].into_iter().filter(|value| lacks(*value)).collect();
+    let needs: Vec<String> = missing.iter().map(|value| format!("{} needs {}", value.name(), value.samples())).collect();
+    (!needs.is_empty()).then(|| format!("–: too few payloads in a round ({})", needs.join(", ")))
 }
 
 /// What happened in all tries.

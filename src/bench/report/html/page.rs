@@ -186,8 +186,10 @@ fn latency(figures: &[Figure]) -> Result<String> {
         let label = format!("Chart of percentiles. {title}.");
         let svg = bars::latencies(&format!("chart-latency-{n}"), &label, figure)?;
         let caption = format!(
-            "From the moment a payload was due to its end. Circle: p50; square: p99; triangle: p99.9. At the circle, {}.",
-            words::intervals(figure.rounds())
+            "From the moment a payload was due to its end. Circle: p50; square: p99; triangle: p99.9. At the circle, {}.{}",
+            words::intervals(figure.rounds()),
+            words::too_few(figure)
+                .map_or(String::new(), |_| " A mark is missing where a round had too few payloads for it.".into())
         );
         body += &format!("<h3>{}</h3>\n{}", escape(&title), chart(&svg, &title, &caption));
     }

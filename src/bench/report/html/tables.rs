@@ -55,7 +55,9 @@ fn one(figure: &Figure, title: &str) -> String {
         });
         cells
     });
-    table(title, &heads, 3, rows)
+    let legend = if figure.axis == Axis::Latency { words::too_few(figure) } else { None };
+    let legend = legend.map_or(String::new(), |legend| format!("<p>{}</p>\n", escape(&legend)));
+    table(title, &heads, 3, rows) + &legend
 }
 
 /// Those who are behind, the worst first.
