@@ -1,5 +1,6 @@
 //! A run: turns in random order, round by round, and what they say together.
 
+use super::allowed::Allowed;
 use super::contender::{Contender, Info, Pattern, Result, Shape};
 use super::crossover::crossovers;
 use super::environment::{self, Environment};
@@ -31,6 +32,8 @@ pub trait Progress {
 pub struct Session<'a> {
     contenders: &'a [Box<dyn Contender>],
     plan: &'a Plan,
+    /// Processes that a shape must not exceed.
+    allowed: Option<Allowed>,
     interrupted: &'a dyn Fn() -> bool,
     progress: &'a dyn Progress,
     rng: SmallRng,
@@ -49,6 +52,7 @@ pub struct Session<'a> {
 pub fn run(
     contenders: &[Box<dyn Contender>],
     plan: &Plan,
+    allowed: Option<Allowed>,
     seed: u64,
     command: String,
     interrupted: &dyn Fn() -> bool,
@@ -62,6 +66,7 @@ pub fn run(
     let mut session = Session {
         contenders,
         plan,
+        allowed,
         interrupted,
         progress,
         rng: SmallRng::seed_from_u64(seed),
@@ -177,7 +182,9 @@ impl Session<'_> {
 
     /// All players in all rounds: each round in an order of its own, and the next one in the reverse of that.
     fn play_case(&mut self, case: Case, mut players: Vec<Player>) {
-        players.retain(|player| match self.contenders[player.contender].refuses(&case.shape) {
+        let allowed = self.allowed.clone();
+        let too_many = allowed.and_then(|allowed| allowed.refuses(&case.shape));
+        players.retain(|player| match self.contenders[player.contender].refuses(&case.shape).or_else(|| too_many.clone()) {
             Some(why) => {
                 self.skip(player.contender, Some(case.shape), why);
                 false
