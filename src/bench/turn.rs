@@ -58,6 +58,8 @@ pub enum Aim {
 pub struct Played {
     /// From nothing to all participants ready, in nanoseconds.
     pub start_up: u64,
+    /// Payloads that there is room for, which may not be what was asked for; `None` where that is not bounded by a number of them.
+    pub room: Option<u64>,
     /// Payloads that were measured.
     pub jobs: u64,
     /// How long they took, in nanoseconds.
@@ -186,7 +188,8 @@ impl<'a> Host<'a> {
         };
         let memory = measure::memory(&who);
         let idle = idle(&who, lengths.idle);
-        Ok(Played { start_up, jobs: phase.jobs, wall: phase.wall, used, calls, memory, idle, late })
+        let room = Some(self.participants.room() as u64);
+        Ok(Played { start_up, room, jobs: phase.jobs, wall: phase.wall, used, calls, memory, idle, late })
     }
 
     /// More and more payloads until they take as long as that; payloads a second of the last part.
@@ -306,7 +309,8 @@ impl Caller {
         let calls = counter.and_then(Calls::so_far);
         let memory = measure::memory(&who);
         let idle = idle(&who, lengths.idle);
-        Ok(Played { start_up, jobs, wall, used, calls, memory, idle, late: None })
+        let room = self.pool.room().map(|room| room as u64);
+        Ok(Played { start_up, room, jobs, wall, used, calls, memory, idle, late: None })
     }
 }
 

@@ -151,7 +151,7 @@ mod tests {
     fn played(samples: u64) -> Played {
         let late = Late { samples, p50: 50, p90: 90, p99: 99, p999: 999, max: 9_999 };
         let used = Used::default();
-        Played { start_up: 1, jobs: 1, wall: 1, used, calls: None, memory: 1, idle: None, late: Some(late) }
+        Played { start_up: 1, room: None, jobs: 1, wall: 1, used, calls: None, memory: 1, idle: None, late: Some(late) }
     }
 
     #[test]

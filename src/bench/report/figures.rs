@@ -30,6 +30,11 @@ impl Row<'_> {
         self.entry.rounds.len()
     }
 
+    /// Payloads that there was room for.
+    pub fn room(&self) -> Option<u64> {
+        self.entry.rounds.first()?.room
+    }
+
     /// The median of a quantity.
     pub fn median(&self, value: Value) -> Option<f64> {
         Some(value.in_summary(self.summary)?.median)
@@ -71,6 +76,11 @@ impl<'a> Figure<'a> {
     /// Whether a quantity was measured of anybody.
     pub fn has(&self, value: Value) -> bool {
         self.rows.iter().any(|row| row.median(value).is_some())
+    }
+
+    /// Whether somebody had other room than was asked for.
+    pub fn rooms_differ(&self) -> bool {
+        self.rows.iter().any(|row| row.room().is_some_and(|room| room != self.shape.capacity as u64))
     }
 
     /// The rows without those that are here a second time.

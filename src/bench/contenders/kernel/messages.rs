@@ -70,6 +70,9 @@ fn one(mut call: impl FnMut() -> std::io::Result<usize>, size: usize) -> Result<
 }
 
 impl Queue for Pair {
+    fn room(&self) -> Option<usize> {
+        Some(sys::buffer(self.writer.as_fd(), Buffer::Send).ok()? / room(1, self.size))
+    }
     fn sender(&self, _: usize) -> Result<Box<dyn Sender + '_>> {
         Ok(Box::new(Writing { pair: self, messages: Messages::default() }))
     }

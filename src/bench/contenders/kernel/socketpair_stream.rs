@@ -37,6 +37,11 @@ pub fn room(payloads: usize, size: usize) -> usize {
     payloads * (size + 768)
 }
 
+/// See [`room`]: how many they are for which a buffer has so many bytes.
+pub fn payloads(bytes: usize, size: usize) -> usize {
+    bytes / room(1, size)
+}
+
 struct Pair {
     writer: File,
     reader: File,
@@ -46,6 +51,9 @@ struct Pair {
 }
 
 impl Queue for Pair {
+    fn room(&self) -> Option<usize> {
+        Some(payloads(sys::buffer(self.writer.as_fd(), Buffer::Send).ok()?, self.size))
+    }
     fn sender(&self, _: usize) -> Result<Box<dyn Sender + '_>> {
         Ok(Box::new(Writing { to: &self.writer, lock: self.writers.as_ref(), piece: usize::MAX }))
     }

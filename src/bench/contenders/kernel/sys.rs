@@ -44,6 +44,12 @@ pub fn set_pipe_size(fd: BorrowedFd, bytes: usize) -> io::Result<()> {
     retried(|| unsafe { libc::fcntl(fd.as_raw_fd(), libc::F_SETPIPE_SZ, bytes) } as isize).map(drop)
 }
 
+/// Bytes that a pipe has room for, in whole pages.
+pub fn pipe_size(fd: BorrowedFd) -> io::Result<usize> {
+    // SAFETY: takes integers and touches no memory.
+    retried(|| unsafe { libc::fcntl(fd.as_raw_fd(), libc::F_GETPIPE_SZ) } as isize)
+}
+
 /// Two sockets of this type that are connected with one another.
 pub fn socket_pair(kind: c_int) -> io::Result<(OwnedFd, OwnedFd)> {
     let mut fds = [-1; 2];
@@ -76,6 +82,16 @@ pub fn set_buffer(fd: BorrowedFd, buffer: Buffer, bytes: usize) -> io::Result<()
         Buffer::Receive => (libc::SO_RCVBUFFORCE, libc::SO_RCVBUF),
     };
     set(force).or_else(|_| set(ask))
+}
+
+/// Bytes of a socket's buffer by the kernel's own count.
+pub fn buffer(fd: BorrowedFd, buffer: Buffer) -> io::Result<usize> {
+    let option = if let Buffer::Send = buffer { libc::SO_SNDBUF } else { libc::SO_RCVBUF };
+    let (mut value, mut length) = (0 as c_int, size_of::<c_int>() as libc::socklen_t);
+    let at = (&raw mut value).cast::<c_void>();
+    // SAFETY: the option is an integer, and that many bytes are valid to write to.
+    retried(|| unsafe { libc::getsockopt(fd.as_raw_fd(), libc::SOL_SOCKET, option, at, &mut length) } as isize)?;
+    Ok(value as usize)
 }
 
 /// Waits until one of these has room (`POLLOUT`) or something to read (`POLLIN`), or is broken.
@@ -192,12 +208,22 @@ impl SystemQueue {
         left::queue().map(SystemQueue)
     }
 
-    /// Gives it room for so many bytes of messages.
-    pub fn set_room(&self, bytes: usize) -> io::Result<()> {
+    fn status(&self) -> io::Result<libc::msqid_ds> {
         // SAFETY: integers only.
         let mut status: libc::msqid_ds = unsafe { std::mem::zeroed() };
         // SAFETY: the status is valid to write to.
         retried(|| unsafe { libc::msgctl(self.0, libc::IPC_STAT, &mut status) } as isize)?;
+        Ok(status)
+    }
+
+    /// Bytes of messages that it has room for.
+    pub fn room(&self) -> io::Result<usize> {
+        Ok(self.status()?.msg_qbytes as usize)
+    }
+
+    /// Gives it room for so many bytes of messages.
+    pub fn set_room(&self, bytes: usize) -> io::Result<()> {
+        let mut status = self.status()?;
         status.msg_qbytes = bytes as libc::msglen_t;
         // SAFETY: the status is valid to read.
         retried(|| unsafe { libc::msgctl(self.0, libc::IPC_SET, &mut status) } as isize).map(drop)

@@ -60,4 +60,11 @@ impl Net for Loopback {
         sys::set_buffer(stream.as_fd(), Buffer::Send, self.room)?;
         Ok(OwnedFd::from(stream).into())
     }
+
+    /// Of one half that a listener has for its connections, and of the other one as those have it that are made later.
+    fn bytes(&self) -> io::Result<usize> {
+        let like = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
+        sys::set_buffer(like.as_fd(), Buffer::Send, self.room)?;
+        Ok(sys::buffer(like.as_fd(), Buffer::Send)? + sys::buffer(self.listeners[0].0.as_fd(), Buffer::Receive)?)
+    }
 }

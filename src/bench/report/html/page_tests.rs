@@ -51,6 +51,16 @@ fn a_full_run_has_all_parts_and_all_links_lead_to_them() {
 }
 
 #[test]
+fn room_that_is_not_what_was_asked_for_is_in_the_table() {
+    let page = full().split("<section id=\"tables\"").nth(1).unwrap();
+    let row = page.split("<tr>").find(|row| row.starts_with("<th scope=\"row\">mq-posix</th>")).unwrap();
+    let cell = |text: &str, class: &str| format!("<td class=\"number{class}\">{text}</td>");
+    assert!(row.contains(&cell("10", "")), "{row}");
+    let row = page.split("<tr>").find(|row| row.starts_with("<th scope=\"row\">fifo</th>")).unwrap();
+    assert!(row.contains(&cell("as asked", " dim")), "{row}");
+}
+
+#[test]
 fn identifiers_are_unique_and_elements_are_closed() {
     let page = full();
     let mut ids: Vec<&str> = page.split(" id=\"").skip(1).filter_map(|rest| rest.split('"').next()).collect();

@@ -39,6 +39,11 @@ fn one(figure: &Figure, title: &str) -> String {
     for value in &values {
         heads.extend([value.name(), &bounds]);
     }
+    // How much fits is the contender's own where the system, or its design, does not let it have what was asked for.
+    let rooms = figure.rooms_differ();
+    if rooms {
+        heads.push("room");
+    }
     heads.push("rounds");
     let rows = figure.rows.iter().map(|row| {
         let mut cells = vec![name(row), words::family(row.info.family).into(), words::waits(row.info.waits).into()];
@@ -48,6 +53,13 @@ fn one(figure: &Figure, title: &str) -> String {
             cells.push(interval.map_or("–".into(), |i| show(i.median)).into());
             let spread = interval.map_or("–".into(), |i| words::spread(i, show) + &words::fewer(row.rounds(), all));
             cells.push(Cell::marked(spread, "dim"));
+        }
+        if rooms {
+            cells.push(match row.room() {
+                Some(room) if room == figure.shape.capacity as u64 => Cell::marked("as asked", "dim"),
+                Some(room) => room.to_string().into(),
+                None => "–".into(),
+            });
         }
         cells.push(match row.entry.failures.first() {
             None => row.rounds().to_string().into(),
