@@ -2,7 +2,7 @@
 //! must have one thread: so this has no harness.
 
 use gristmill::bench::contender::{Contender, Opened, Pattern, Result, Shape};
-use gristmill::bench::contenders::engine;
+use gristmill::bench::contenders;
 use gristmill::bench::control::Control;
 use gristmill::bench::isolate::{Ended, adopt_orphans, isolated};
 use gristmill::bench::kill::{Fate, SHORT, kill};
@@ -16,7 +16,7 @@ use std::time::Duration;
 const LIMIT: Duration = Duration::from_secs(60);
 
 fn main() {
-    gristmill::init(engine::registry());
+    gristmill::init(contenders::registry());
     peers::init();
     // A hang that no turn's limit ends is ended here, with a signal that is no success.
     // SAFETY: the call touches no memory.
