@@ -2,7 +2,6 @@
 //! them; a producer gives to them in turn, and past those that are full (see `spread`). Nobody shares an end, so there are no locks; and a producer
 //! is told when a consumer dies, and goes on with the others.
 
-use super::socketpair_stream::payloads;
 use super::spread::{End, Spread};
 use super::stream::{Reading, Writing, read_some};
 use super::sys;
@@ -19,8 +18,8 @@ pub trait Net: Sync {
     /// Calls a consumer.
     fn connect(&self, consumer: usize) -> io::Result<File>;
 
-    /// Bytes that a connection has room for, by the kernel's own count.
-    fn bytes(&self) -> io::Result<usize>;
+    /// A connection like those of participants: to write to, and to read from.
+    fn like(&self) -> io::Result<(File, File)>;
 }
 
 /// Payloads that a connection of this shape has room for.
@@ -36,8 +35,8 @@ pub struct Mesh<N> {
 
 impl<N: Net> Queue for Mesh<N> {
     fn room(&self) -> Option<usize> {
-        let each = payloads(self.net.bytes().ok()?, self.shape.payload);
-        Some(each * self.shape.producers * self.shape.consumers)
+        let (to, _from) = self.net.like().ok()?;
+        Some(sys::filled(&to, self.shape.payload).ok()? * self.shape.producers * self.shape.consumers)
     }
 
     fn sender(&self, producer: usize) -> Result<Box<dyn Sender + '_>> {

@@ -3,8 +3,9 @@
 use crate::bench::left;
 use libc::{c_int, c_long, c_void};
 use std::ffi::CString;
-use std::io;
-use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
+use std::fs::File;
+use std::io::{self, Write};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 use std::path::Path;
 use std::ptr::null_mut;
 
@@ -84,14 +85,18 @@ pub fn set_buffer(fd: BorrowedFd, buffer: Buffer, bytes: usize) -> io::Result<()
     set(force).or_else(|_| set(ask))
 }
 
-/// Bytes of a socket's buffer by the kernel's own count.
-pub fn buffer(fd: BorrowedFd, buffer: Buffer) -> io::Result<usize> {
-    let option = if let Buffer::Send = buffer { libc::SO_SNDBUF } else { libc::SO_RCVBUF };
-    let (mut value, mut length) = (0 as c_int, size_of::<c_int>() as libc::socklen_t);
-    let at = (&raw mut value).cast::<c_void>();
-    // SAFETY: the option is an integer, and that many bytes are valid to write to.
-    retried(|| unsafe { libc::getsockopt(fd.as_raw_fd(), libc::SOL_SOCKET, option, at, &mut length) } as isize)?;
-    Ok(value as usize)
+/// Payloads of `size` bytes, written one by one, that there is room for in front of an end that nobody reads from: it is full then.
+pub fn filled(mut to: &File, size: usize) -> io::Result<usize> {
+    set_nonblocking(to.as_fd(), true)?;
+    let (payload, mut bytes) = (vec![0; size], 0);
+    loop {
+        match to.write(&payload[bytes % size..]) {
+            Ok(n) => bytes += n,
+            Err(e) if e.kind() == io::ErrorKind::WouldBlock => return Ok(bytes / size),
+            Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
+            Err(e) => return Err(e),
+        }
+    }
 }
 
 /// Waits until one of these has room (`POLLOUT`) or something to read (`POLLIN`), or is broken.

@@ -52,10 +52,9 @@ impl Net for Unix {
         Ok(OwnedFd::from(stream).into())
     }
 
-    /// Of one like those that are made later.
-    fn bytes(&self) -> io::Result<usize> {
-        let (stream, _) = UnixStream::pair()?;
-        sys::set_buffer(stream.as_fd(), Buffer::Send, self.room)?;
-        sys::buffer(stream.as_fd(), Buffer::Send)
+    fn like(&self) -> io::Result<(File, File)> {
+        let (to, from) = UnixStream::pair()?;
+        sys::set_buffer(to.as_fd(), Buffer::Send, self.room)?;
+        Ok((OwnedFd::from(to).into(), OwnedFd::from(from).into()))
     }
 }
