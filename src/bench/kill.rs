@@ -39,6 +39,12 @@ const AFTER: u64 = 64;
 /// Who calls a pool sees no more than that a call does not return: what takes longer than this hangs. The jobs are for less than a second.
 pub const CALL: Duration = Duration::from_secs(8);
 
+/// The same, to look.
+pub const SHORT_CALL: Duration = Duration::from_secs(3);
+
+/// Jobs that take so many nanoseconds together show how fast a pool is.
+const WARM: u64 = 5_000_000;
+
 /// What became of the others.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -186,9 +192,17 @@ fn kill_worker(mut pool: Box<dyn Pool>, shape: &Shape, after: Duration) -> Resul
         return Ok(Fate::NoProcess);
     }
     let batch = shape.batch as u64;
-    let start = clock::now();
-    pool.call(0..4 * batch)?;
-    let rate = 4.0 * batch as f64 * 1e9 / (clock::now() - start) as f64;
+    // A few jobs take as long as the way to them: of how many there are in a second that says nothing.
+    let mut few = 4 * batch;
+    let rate = loop {
+        let start = clock::now();
+        pool.call(0..few)?;
+        let took = clock::now() - start;
+        if took >= WARM {
+            break few as f64 * 1e9 / took as f64;
+        }
+        few *= 4;
+    };
     // So many that the kill is in the middle, also if the first ones took longer than others will.
     let jobs = ((rate * 20.0 * after.as_secs_f64()) as u64).max(20 * batch);
     let (generations, program, over) = (pool.generations(), pool.program(), Arc::new(AtomicBool::new(false)));

@@ -12,7 +12,7 @@ pub struct Options {
     #[command(subcommand)]
     pub task: Option<Task>,
 
-    /// Under a minute: the base figure, batches and calls, few rounds, kills only with --only; to look, not to quote (the default)
+    /// Under a minute: the base figure, batches and calls, few rounds, one kill each; to look, not to quote (the default)
     #[arg(long, conflicts_with = "full")]
     pub quick: bool,
 

@@ -101,12 +101,12 @@ impl Plan {
         let lengths = match full {
             // Thirty contenders in all figures and rounds are six thousand turns, of which forty minutes have room for so much of each.
             true => Lengths { warm_up: millis(50), measured: millis(200), paced: millis(250), idle: millis(100) },
-            false => Lengths { warm_up: millis(20), measured: millis(60), paced: millis(60), idle: millis(0) },
+            false => Lengths { warm_up: millis(15), measured: millis(45), paced: millis(45), idle: millis(0) },
         };
         let rounds = options.rounds.unwrap_or(if full { 7 } else { 3 });
         let shares = if full { vec![0.1, 0.5, 0.8] } else { vec![] };
-        // To see that somebody hangs takes seconds: too many of them for a minute.
-        let kills = if full { 10 } else { usize::from(!options.only.is_empty()) };
+        // Once is to look.
+        let kills = if full { 10 } else { 1 };
         Plan { cases, rounds, lengths, shares, common: 5_000.0, kills }
     }
 

@@ -254,9 +254,10 @@ impl Session<'_> {
             let Some(shape) = { shapes }.find(takes) else { continue };
             // Who could not run at all has been told of.
             let ran = self.entries.iter().any(|entry| entry.contender == name && entry.shape.pattern == shape.pattern);
-            let limit = if shape.pattern == Pattern::OneWay { GRACE } else { kill::CALL };
             // One is to look, several are to quote.
-            let patience = if self.plan.kills > 1 { kill::PATIENT } else { kill::SHORT };
+            let (patience, call) =
+                if self.plan.kills > 1 { (kill::PATIENT, kill::CALL) } else { (kill::SHORT, kill::SHORT_CALL) };
+            let limit = if shape.pattern == Pattern::OneWay { GRACE } else { call };
             let mut fates = vec![];
             for _ in 0..self.plan.kills {
                 if self.partial || !ran || fates.first() == Some(&Fate::NoProcess) || kill::hangs_for_good(&fates) {

@@ -52,7 +52,8 @@ pub fn the_engines_pool_has_all_jobs_worked_on_and_goes_on_when_a_worker_dies() 
         plays(&*pool, &shape);
     }
     assert!(pool.refuses(&shape(64, 1, 2, 1)).is_some() && !pool.is_about(Pattern::OneWay), "it is no queue");
-    match isolated(LIMIT, &|| false, || kill(&*pool, &calls(64, 1), Duration::from_millis(5), SHORT)).unwrap() {
+    // So late that who takes the first jobs for the rule is done by then.
+    match isolated(LIMIT, &|| false, || kill(&*pool, &calls(64, 1), Duration::from_millis(25), SHORT)).unwrap() {
         Ended::Value(Fate::GoesOn { lost: 0, again: 0 }) => {}
         Ended::Value(fate) => panic!("{fate:?}"),
         Ended::Failed(why) | Ended::Died(why) => panic!("{why}"),

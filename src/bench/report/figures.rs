@@ -2,7 +2,7 @@
 
 use super::words;
 use crate::bench::contender::{Info, Shape};
-use crate::bench::results::{Axis, Entry, Pace, Results, Summary};
+use crate::bench::results::{Axis, Entry, Kill, Pace, Results, Summary};
 use crate::bench::value::Value;
 
 /// What a contender that is measured twice is called the second time.
@@ -39,6 +39,11 @@ impl Row<'_> {
     pub fn median(&self, value: Value) -> Option<f64> {
         Some(value.in_summary(self.summary)?.median)
     }
+}
+
+/// The worst that happened when one of its consumers was killed, for a cell.
+pub fn killed(kills: &[Kill], row: &Row) -> String {
+    kills.iter().find(|kill| kill.contender == row.info.name).map_or("–".into(), |kill| words::worst(&kill.fates))
 }
 
 /// All contenders in one shape, the best one first.

@@ -1,19 +1,22 @@
 //! Tables and bars for a terminal.
 
 use super::columns::{Columns, wrapped};
-use super::figures::{Figure, figures};
+use super::figures::{Figure, figures, killed};
 use super::losses::{Rivals, standing};
 use super::numbers::time;
 use super::words::{bounds, crossover, fates, fewer, ratio, spread, too_few, verdict, waits};
 use crate::bench::contender::Family;
 use crate::bench::environment::COUNTED;
-use crate::bench::results::{Axis, Results, Verdict};
+use crate::bench::results::{Axis, Kill, Results, Verdict};
 use crate::bench::statistics::Interval;
 use crate::bench::value::Value;
 use std::fmt::Write;
 
 /// Cells of the longest bar.
 const BAR: usize = 30;
+
+/// The head of the column that says what the others do.
+const KILLED: &str = "if one is killed";
 
 /// Losses that are shown; a page has them all.
 const LOSSES: usize = 8;
@@ -57,7 +60,7 @@ pub fn report(results: &Results, look: Look, page: Option<&str>) -> String {
     for figure in &figures {
         say("", false);
         say(&figure.title(), false);
-        let columns = if figure.axis == Axis::Latency { latencies(figure) } else { rates(figure) };
+        let columns = if figure.axis == Axis::Latency { latencies(figure) } else { rates(figure, &results.kills) };
         columns.fitting(look.width).lines().for_each(|line| say(line, false));
         if figure.axis == Axis::Latency {
             too_few(figure).into_iter().for_each(|legend| say(&legend, false));
@@ -99,14 +102,15 @@ pub fn report(results: &Results, look: Look, page: Option<&str>) -> String {
     out
 }
 
-fn rates(figure: &Figure) -> Columns {
+fn rates(figure: &Figure, kills: &[Kill]) -> Columns {
     const SHOWN: [Value; 4] = [Value::Cpu, Value::Switches, Value::Calls, Value::Idle];
     // The last ones give way first.
     let (all, bounds) = (figure.rounds(), bounds(figure.rounds()));
     let mut columns = Columns::new(&["contender", "waits", "a second", &bounds, "CPU each"])
         .left("", figure.axis == Axis::Base)
         .more(&["switches/M", "calls/M", "idle CPU"])
-        .gives_way(&["idle CPU", "calls/M", "switches/M", &bounds, "CPU each", "", "waits"]);
+        .left(KILLED, figure.axis == Axis::Base && !kills.is_empty())
+        .gives_way(&["idle CPU", "calls/M", "switches/M", KILLED, &bounds, "CPU each", "", "waits"]);
     if !figure.has(Value::Idle) {
         columns.hide("idle CPU");
     }
@@ -131,6 +135,7 @@ fn rates(figure: &Figure) -> Columns {
             switches,
             calls,
             idle,
+            killed(kills, row),
         ]);
     }
     columns
@@ -206,6 +211,8 @@ mod tests {
         assert!(row(&narrow).contains("12.4 M"), "{}", row(&narrow));
         assert!(row(&narrow).contains('█') && !narrow.contains("idle CPU"), "{}", row(&narrow));
         assert!(wide.contains("idle CPU") && row(&wide).contains('–'));
+        assert!(row(&wide).ends_with(" no process"), "{}", row(&wide));
+        assert_eq!(wide.matches("if one is killed").count(), 1, "in the base figure alone");
     }
 
     #[test]

@@ -168,6 +168,28 @@ pub fn fates(fates: &[Fate]) -> String {
     parts.join("; ")
 }
 
+/// The worst that happened, for a cell.
+pub fn worst(fates: &[Fate]) -> String {
+    let count = |is: fn(&Fate) -> bool| fates.iter().filter(|fate| is(fate)).count();
+    let of = |some: usize| if some < fates.len() { format!(" in {some} of {}", fates.len()) } else { String::new() };
+    let lost = fates.iter().filter_map(|fate| match fate {
+        Fate::GoesOn { lost, .. } | Fate::Drops { lost, .. } => Some(*lost),
+        _ => None,
+    });
+    let kinds = [
+        ("hangs", count(|fate| matches!(fate, Fate::Hangs { .. }))),
+        ("breaks", count(|fate| matches!(fate, Fate::Breaks { .. }))),
+        ("goes on in part", count(|fate| matches!(fate, Fate::Drops { .. }))),
+    ];
+    match (kinds.into_iter().find(|(_, some)| *some > 0), lost.max()) {
+        (Some((how, some)), _) => format!("{how}{}", of(some)),
+        (None, Some(0)) => "goes on".into(),
+        (None, Some(most)) => format!("loses {most}"),
+        (None, None) if fates.contains(&Fate::NoProcess) => "no process".into(),
+        (None, None) => "–".into(),
+    }
+}
+
 /// The card of the machine: names and what they have.
 pub fn card(e: &Environment) -> Vec<(&'static str, String)> {
     let list = |all: &[String], none: &str| if all.is_empty() { none.to_owned() } else { all.join("; ") };
@@ -228,5 +250,14 @@ mod tests {
         let part = "gets only a part of what comes afterwards in 1 of 2, loses up to 32; skipped in 1 of 2: no worker";
         assert_eq!(fates(&[Fate::Drops { lost: 32, again: 0 }, Fate::Skipped { why: "no worker".into() }]), part);
         assert_eq!(fates(&[Fate::NoProcess]), "there is no process to kill");
+        let (hangs, breaks) = (|| Fate::Hangs { missing: None }, Fate::Breaks { how: "EPIPE".into() });
+        assert_eq!([worst(&all), worst(&[hangs(), hangs()])], ["hangs in 1 of 4", "hangs"]);
+        assert_eq!(worst(&[goes_on(0, 0), breaks]), "breaks in 1 of 2");
+        assert_eq!([worst(&[goes_on(0, 1)]), worst(&[goes_on(0, 0), goes_on(2, 0)])], ["goes on", "loses 2"]);
+        assert_eq!(worst(&[Fate::Drops { lost: 32, again: 0 }]), "goes on in part");
+        assert_eq!(
+            [worst(&[Fate::NoProcess]), worst(&[]), worst(&[Fate::Skipped { why: "no".into() }])],
+            ["no process", "–", "–"]
+        );
     }
 }

@@ -6,6 +6,7 @@ use crate::bench::contender::{Family, Result};
 use crate::bench::report::figures::{Figure, Row};
 use crate::bench::report::numbers::{count, time};
 use crate::bench::report::words::waits;
+use crate::bench::results::Axis;
 use crate::bench::value::Value;
 use plotters::coord::Shift;
 use plotters::prelude::*;
@@ -50,7 +51,11 @@ pub fn rates(id: &str, label: &str, figure: &Figure) -> Result<String> {
             .label_style(("sans-serif", 13).into_font().color(&ink(Ink::Text)))
             .axis_desc_style(("sans-serif", 13).into_font().color(&ink(Ink::Muted)))
             .x_label_formatter(&|x| if *x == 0.0 { "0".into() } else { count(*x) })
-            .x_desc("payloads a second")
+            .x_desc(match figure.axis {
+                Axis::Calls => "jobs a second",
+                Axis::Commands => "numbers a second",
+                _ => "payloads a second",
+            })
             .draw()?;
         for (n, row) in rows.iter().enumerate() {
             let (y, rate) = ((rows.len() - n) as f64, row.summary.rate);
