@@ -183,9 +183,9 @@ pub trait Queue: Sync {
     /// If the system refuses.
     fn receiver(&self, consumer: usize) -> Result<Box<dyn Receiver + '_>>;
 
-    /// Payloads of the turn's size that it has room for, where that is not what was asked for.
-    fn room(&self) -> Option<usize> {
-        None
+    /// Payloads of the turn's size that it has room for, of so many that were asked for; `None` if nobody can tell.
+    fn room(&self, asked: usize) -> Option<usize> {
+        Some(asked)
     }
 
     /// Lets go of what only participants need, now that they are forked: a dead one's end must not live on in who never uses it.
@@ -198,8 +198,8 @@ pub trait Started {
     fn pids(&self) -> Vec<u32>;
 
     /// See [`Queue::room`].
-    fn room(&self) -> Option<usize> {
-        None
+    fn room(&self, asked: usize) -> Option<usize> {
+        Some(asked)
     }
 
     /// Sees whether one of them has died, as far as the contender can tell.

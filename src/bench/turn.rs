@@ -58,7 +58,8 @@ pub enum Aim {
 pub struct Played {
     /// From nothing to all participants ready, in nanoseconds.
     pub start_up: u64,
-    /// Payloads that there is room for, which may not be what was asked for; `None` where that is not bounded by a number of them.
+    /// Payloads that there is room for, which may not be what was asked for; `None` where that is not bounded by a number of them, or
+    /// nobody can tell.
     pub room: Option<u64>,
     /// Payloads that were measured.
     pub jobs: u64,
@@ -188,7 +189,7 @@ impl<'a> Host<'a> {
         };
         let memory = measure::memory(&who);
         let idle = idle(&who, lengths.idle);
-        let room = Some(self.participants.room() as u64);
+        let room = self.participants.room().map(|room| room as u64);
         Ok(Played { start_up, room, jobs: phase.jobs, wall: phase.wall, used, calls, memory, idle, late })
     }
 

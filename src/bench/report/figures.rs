@@ -1,7 +1,7 @@
 //! The entries of a run, put together to figures: what is compared within one shape.
 
 use super::words;
-use crate::bench::contender::{Info, Shape};
+use crate::bench::contender::{Info, Pattern, Shape};
 use crate::bench::results::{Axis, Entry, Kill, Pace, Results, Summary};
 use crate::bench::value::Value;
 
@@ -85,7 +85,8 @@ impl<'a> Figure<'a> {
 
     /// Whether somebody had other room than was asked for.
     pub fn rooms_differ(&self) -> bool {
-        self.rows.iter().any(|row| row.room().is_some_and(|room| room != self.shape.capacity as u64))
+        let asked = Some(self.shape.capacity as u64);
+        self.shape.pattern != Pattern::Commands && self.rows.iter().any(|row| row.room() != asked)
     }
 
     /// The rows without those that are here a second time.

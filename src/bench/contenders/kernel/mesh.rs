@@ -34,7 +34,7 @@ pub struct Mesh<N> {
 }
 
 impl<N: Net> Queue for Mesh<N> {
-    fn room(&self) -> Option<usize> {
+    fn room(&self, _: usize) -> Option<usize> {
         let (to, _from) = self.net.like().ok()?;
         Some(sys::filled(&to, self.shape.payload).ok()? * self.shape.producers * self.shape.consumers)
     }

@@ -76,7 +76,7 @@ fn one(mut call: impl FnMut() -> std::io::Result<usize>, size: usize) -> Result<
 }
 
 impl Queue for Pair {
-    fn room(&self) -> Option<usize> {
+    fn room(&self, _: usize) -> Option<usize> {
         let like = Pair::new(self.kind, &self.shape).ok()?;
         sys::filled(&like.writer, self.size).ok()
     }

@@ -51,7 +51,7 @@ struct Pipes {
 }
 
 impl Queue for Pipes {
-    fn room(&self) -> Option<usize> {
+    fn room(&self, _: usize) -> Option<usize> {
         self.pipes.iter().map(|pipe| pipe_atomic::room(&pipe.writer, self.size)).sum()
     }
     fn sender(&self, producer: usize) -> Result<Box<dyn Sender + '_>> {

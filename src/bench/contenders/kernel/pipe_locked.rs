@@ -60,7 +60,7 @@ struct Pipe {
 }
 
 impl Queue for Pipe {
-    fn room(&self) -> Option<usize> {
+    fn room(&self, _: usize) -> Option<usize> {
         self.room
     }
     fn sender(&self, _: usize) -> Result<Box<dyn Sender + '_>> {

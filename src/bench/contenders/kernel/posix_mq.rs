@@ -56,7 +56,7 @@ struct Messages {
 }
 
 impl Queue for Messages {
-    fn room(&self) -> Option<usize> {
+    fn room(&self, _: usize) -> Option<usize> {
         Some(self.room)
     }
     fn sender(&self, _: usize) -> Result<Box<dyn Sender + '_>> {

@@ -52,7 +52,7 @@ struct Pair {
 }
 
 impl Queue for Pair {
-    fn room(&self) -> Option<usize> {
+    fn room(&self, _: usize) -> Option<usize> {
         let (like, _reader) = pair(&self.shape).ok()?;
         sys::filled(&like, self.shape.payload).ok()
     }

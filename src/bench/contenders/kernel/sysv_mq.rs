@@ -61,7 +61,7 @@ impl Messages {
 }
 
 impl Queue for Messages {
-    fn room(&self) -> Option<usize> {
+    fn room(&self, _: usize) -> Option<usize> {
         Some(self.queue.room().ok()? / self.size)
     }
     fn sender(&self, _: usize) -> Result<Box<dyn Sender + '_>> {

@@ -73,7 +73,7 @@ impl Rings {
 }
 
 impl Queue for Rings {
-    fn room(&self) -> Option<usize> {
+    fn room(&self, _: usize) -> Option<usize> {
         Some(self.slots.iter().map(Slots::count).sum())
     }
     fn sender(&self, producer: usize) -> Result<Box<dyn Sender + '_>> {

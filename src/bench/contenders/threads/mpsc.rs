@@ -49,7 +49,7 @@ struct Channel<M> {
 }
 
 impl<M: Message> Queue for Channel<M> {
-    fn room(&self) -> Option<usize> {
+    fn room(&self, _: usize) -> Option<usize> {
         Some(self.room)
     }
     fn sender(&self, _: usize) -> Result<Box<dyn Sender + '_>> {
