@@ -3,11 +3,15 @@
 use std::path::Path;
 use std::process::Command;
 
+/// What the program is made of.
+const SOURCES: [&str; 3] = ["src", "Cargo.toml", "Cargo.lock"];
+
 fn main() {
     let rustc = std::env::var_os("RUSTC").unwrap_or_else(|| "rustc".into());
     set("GRISTMILL_COMPILER", said_by(Command::new(rustc).arg("--version")));
     set("GRISTMILL_COMMIT", commit());
-    println!("cargo::rerun-if-changed=build.rs");
+    // Also where there is no commit: cargo takes what `cargo package` has built for what is built of the checkout in the same folder.
+    ["build.rs"].iter().chain(&SOURCES).for_each(|source| println!("cargo::rerun-if-changed={source}"));
 }
 
 fn set(name: &str, value: Option<String>) {
@@ -40,9 +44,7 @@ fn commit() -> Option<String> {
             println!("cargo::rerun-if-changed={path}");
         }
     }
-    let sources = ["src", "Cargo.toml", "Cargo.lock"];
-    sources.iter().for_each(|source| println!("cargo::rerun-if-changed={source}"));
     let commit = git(&["rev-parse", "--short", "HEAD"])?;
-    let changes = git(&[&["status", "--porcelain", "--untracked-files=no", "--"], &sources[..]].concat())?;
+    let changes = git(&[&["status", "--porcelain", "--untracked-files=no", "--"], &SOURCES[..]].concat())?;
     Some(if changes.is_empty() { commit } else { format!("{commit} with changes") })
 }
