@@ -2,7 +2,7 @@
 //! must have one thread: so this has no harness.
 
 use gristmill::bench::contender::{Contender, Opened, Pattern, Result, Shape};
-use gristmill::bench::contenders::engine;
+use gristmill::bench::contenders;
 use gristmill::bench::control::Control;
 use gristmill::bench::isolate::{Ended, adopt_orphans, isolated};
 use gristmill::bench::kill::{Fate, SHORT, kill};
@@ -16,7 +16,7 @@ use std::time::Duration;
 const LIMIT: Duration = Duration::from_secs(60);
 
 fn main() {
-    gristmill::init(engine::registry());
+    gristmill::init(contenders::registry());
     peers::init();
     // A hang that no turn's limit ends is ended here, with a signal that is no success.
     // SAFETY: the call touches no memory.
@@ -107,7 +107,7 @@ fn all_arrive(peer: &dyn Contender, shape: &Shape) -> bool {
 fn each_is_late_by_something(peer: &dyn Contender) {
     let (name, shape) = (peer.info().name, shape(Pattern::OneWay, 64, 1, 1, 1));
     if peer.refuses(&shape).is_none() {
-        let lengths = Lengths { measured: Duration::from_millis(100), ..Lengths::shortest() };
+        let lengths = Lengths { paced: Duration::from_millis(100), ..Lengths::shortest() };
         let played = turn(&name, || play(peer, &shape, &lengths, Aim::Latency { rate: 1000.0 })).unwrap();
         let late = played.late.unwrap();
         assert_eq!(late.samples, played.jobs, "{name}: {late:?}");

@@ -34,6 +34,7 @@ pub struct Participants {
     /// What was forked here, and is watched here.
     forked: Vec<i32>,
     started: Option<Box<dyn Started>>,
+    room: Option<usize>,
 }
 
 /// The shape of the queue that brings results back.
@@ -48,10 +49,11 @@ impl Participants {
     /// If the system refuses.
     pub fn start(contender: &dyn Contender, opened: Opened, shape: &Shape, control: Control) -> Result<Participants> {
         let control: &'static Control = Box::leak(Box::new(control));
-        let mut all = Participants { control, shape: *shape, pids: vec![], forked: vec![], started: None };
+        let mut all = Participants { control, shape: *shape, pids: vec![], forked: vec![], started: None, room: None };
         let (jobs, threads) = match opened {
             Opened::Started(started) => {
                 all.pids = started.pids();
+                all.room = started.room(shape.capacity);
                 all.started = Some(started);
                 return Ok(all);
             }
@@ -67,6 +69,7 @@ impl Participants {
                 _ => return Err("there is no queue for results".into()),
             },
         };
+        all.room = jobs.room(shape.capacity);
         let queues: &'static Queues = Box::leak(Box::new(Queues { jobs, results }));
         // Consumers first: none of them can miss anything, and a named queue has its readers when writers come.
         for role in roles(shape) {
@@ -105,6 +108,11 @@ impl Participants {
     /// The page that all share.
     pub fn control(&self) -> &Control {
         self.control
+    }
+
+    /// Payloads that the queue of jobs has room for, if it can tell.
+    pub fn room(&self) -> Option<usize> {
+        self.room
     }
 
     /// Whose use is measured: all of them, and what threads this process has for them.

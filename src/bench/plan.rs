@@ -1,6 +1,6 @@
 //! What a run consists of: which shapes, how long, how often.
 
-use super::contender::{Pattern, Shape};
+use super::contender::{Contender, Pattern, Shape};
 use super::options::Options;
 use super::results::Axis;
 use super::turn::Lengths;
@@ -99,19 +99,26 @@ impl Plan {
         }
         let millis = Duration::from_millis;
         let lengths = match full {
-            true => Lengths { warm_up: millis(100), measured: millis(300), idle: millis(100) },
-            false => Lengths { warm_up: millis(20), measured: millis(60), idle: millis(0) },
+            // Thirty contenders in all figures and rounds are six thousand turns, of which forty minutes have room for so much of each.
+            true => Lengths { warm_up: millis(50), measured: millis(200), paced: millis(250), idle: millis(100) },
+            false => Lengths { warm_up: millis(15), measured: millis(45), paced: millis(45), idle: millis(0) },
         };
         let rounds = options.rounds.unwrap_or(if full { 7 } else { 3 });
         let shares = if full { vec![0.1, 0.5, 0.8] } else { vec![] };
-        // To see that somebody hangs takes seconds: too many of them for a minute.
-        let kills = if full { 10 } else { usize::from(!options.only.is_empty()) };
+        // Once is to look.
+        let kills = if full { 10 } else { 1 };
         Plan { cases, rounds, lengths, shares, common: 5_000.0, kills }
     }
 
     /// The shape in which latency is measured and consumers are killed.
     pub fn base(&self) -> Shape {
         self.cases[0].shape
+    }
+
+    /// The first shape in which a contender takes part: the base shape, if it is for queues.
+    pub fn first(&self, contender: &dyn Contender) -> Option<Shape> {
+        let takes = |shape: &Shape| contender.is_about(shape.pattern) && contender.refuses(shape).is_none();
+        self.cases.iter().map(|case| case.shape).find(takes)
     }
 }
 
@@ -123,6 +130,8 @@ fn bounded(shape: Shape) -> Shape {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::bench::contenders;
+    use crate::bench::statistics::ENOUGH;
 
     #[test]
     fn no_shape_is_measured_twice_and_none_needs_gigabytes() {
@@ -132,6 +141,36 @@ mod tests {
             assert!(!plan.cases[..n].iter().any(|other| other.shape == case.shape), "{case:?}");
         }
         assert!(plan.cases.len() > 20);
+    }
+
+    #[test]
+    fn a_full_run_has_rounds_to_compare_and_samples_for_p99() {
+        let plan = Plan::of(&Options { full: true, ..Options::default() });
+        assert!(plan.rounds >= ENOUGH);
+        assert!(plan.common * plan.lengths.paced.as_secs_f64() >= 1_000.0);
+    }
+
+    #[test]
+    fn a_turn_of_a_full_run_is_short_enough_for_all_of_them() {
+        let plan = Plan::of(&Options { full: true, ..Options::default() });
+        // What thirty contenders take if nothing is wasted: a warm-up takes half as long again, and a process its start and end.
+        let Lengths { warm_up, measured, paced, .. } = plan.lengths;
+        let around = warm_up * 3 / 2 + Duration::from_millis(35);
+        let round = (measured + around) * plan.cases.len() as u32 + (paced + around) * (1 + plan.shares.len() as u32);
+        let all = round * 30 * plan.rounds as u32;
+        assert!(all < Duration::from_secs(36 * 60), "{all:?}");
+    }
+
+    #[test]
+    fn who_has_no_part_in_the_base_shape_is_idle_in_the_first_one_in_which_it_has() {
+        let plan = Plan::of(&Options::default());
+        let pattern = |name: &str| {
+            let all = contenders::all();
+            let contender = all.iter().find(|contender| contender.info().name == name).unwrap();
+            plan.first(&**contender).unwrap().pattern
+        };
+        assert_eq!([pattern("pipe-each"), pattern("threads-rayon")], [Pattern::OneWay, Pattern::Calls]);
+        assert_eq!(plan.first(&*contenders::all()[0]), Some(plan.base()));
     }
 
     #[test]

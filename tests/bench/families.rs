@@ -45,6 +45,22 @@ pub fn memory_threads_and_the_engine_hand_over_everything_in_small_shapes() {
     }
 }
 
+pub fn the_engines_pool_has_all_jobs_worked_on_and_goes_on_when_a_worker_dies() {
+    let pool = contenders::all().into_iter().find(|one| one.info().name == "gristmill-pool").unwrap();
+    let calls = |payload, batch| Shape { pattern: Pattern::Calls, capacity: 64, ..shape(payload, 1, 2, batch) };
+    for shape in [calls(64, 1), calls(8, 16), calls(40_000, 1), Shape { work: 10_000, ..calls(4096, 5) }] {
+        plays(&*pool, &shape);
+    }
+    assert!(pool.refuses(&shape(64, 1, 2, 1)).is_some() && !pool.is_about(Pattern::OneWay), "it is no queue");
+    // So late that who takes the first jobs for the rule is done by then.
+    match isolated(LIMIT, &|| false, || kill(&*pool, &calls(64, 1), Duration::from_millis(25), SHORT)).unwrap() {
+        Ended::Value(Fate::GoesOn { lost: 0, again: 0 }) => {}
+        Ended::Value(fate) => panic!("{fate:?}"),
+        Ended::Failed(why) | Ended::Died(why) => panic!("{why}"),
+        _ => panic!("hangs"),
+    }
+}
+
 /// A contender whose workers take long to get ready.
 struct Late(Box<dyn Contender>);
 

@@ -107,6 +107,48 @@ fn too_few_descriptors_are_one_line_and_code_3() {
     assert_eq!((ended.code, ended.out()), (3, ""));
 }
 
+/// The command as a user who has few processes, in a place where such a user can execute it; `None` if only root could become one.
+fn as_user_with(user: u32, folder: &Folder, limit: u64, arguments: &[&str]) -> Option<Ended> {
+    // SAFETY: the call has no arguments and can't fail.
+    if unsafe { libc::geteuid() } != 0 {
+        return None;
+    }
+    let program = folder.0.join("gristmill");
+    // Not copied by this process, see below.
+    assert!(Command::new("cp").arg(env!("CARGO_BIN_EXE_gristmill")).arg(&program).status().unwrap().success());
+    fs::set_permissions(&folder.0, fs::Permissions::from_mode(0o777)).unwrap();
+    let mut command = Command::new(&program);
+    command.args(arguments).current_dir("/");
+    Some(run(limited(command, libc::RLIMIT_NPROC, limit, Some(user))))
+}
+
+#[test]
+fn a_benchmark_with_more_workers_than_processes_is_refused_before_anything_is_done() {
+    let folder = Folder::new("bench-processes");
+    let file = folder.0.join("a.json");
+    let arguments = ["bench", "--only", "pipe-atomic", "--workers", "30", "--json", file.to_str().unwrap()];
+    let Some(ended) = as_user_with(1_234_568, &folder, 20, &arguments) else { return };
+    let says = "gristmill: a figure of 64 B, 1x30, room for 1024: it needs 32 processes or threads, and this user may have 19 more \
+                (RLIMIT_NPROC: raise it with ulimit -u)";
+    assert_eq!((ended.only_line(), ended.code, ended.out()), (says, 2, ""));
+    assert!(!file.exists());
+}
+
+#[test]
+fn shapes_of_a_full_benchmark_that_have_too_many_processes_are_skipped_with_the_reason() {
+    let folder = Folder::new("bench-shapes");
+    let arguments = ["bench", "--full", "--only", "pipe-atomic", "--payload", "64", "--rounds", "1"];
+    let Some(ended) = as_user_with(1_234_569, &folder, 9, &arguments) else { return };
+    assert_eq!(ended.code, 0, "{}", ended.err);
+    for (shape, needs) in [("4x4", 9), ("1x8", 10), ("8x1", 10)] {
+        let says = format!(
+            "  pipe-atomic (64 B, {shape}, room for 1024): it needs {needs} processes or threads, and this user may have 8 more"
+        );
+        assert!(ended.out().contains(&says), "{}", ended.out());
+    }
+    assert!(ended.out().contains("64 B, 2x2, room for 1024"), "{}", ended.out());
+}
+
 /// A user who may not have another process or thread. The limit does not bind root, who can become such a user.
 #[test]
 fn too_few_processes_are_one_line_and_code_3() {

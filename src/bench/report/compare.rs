@@ -6,7 +6,7 @@ use super::terminal::Look;
 use super::words::{self, ratio};
 use crate::bench::contender::Family;
 use crate::bench::environment::Environment;
-use crate::bench::results::{Axis, Results, Verdict as Found};
+use crate::bench::results::{Axis, Entry, Results, Verdict as Found};
 use crate::bench::statistics::{ENOUGH, Interval};
 use crate::bench::value::Value;
 use std::fmt::Write;
@@ -105,6 +105,17 @@ pub fn changes(old: &Results, new: &Results) -> Vec<Change> {
     changes
 }
 
+/// Latencies that both runs have, of which one has no p99.
+fn too_few(old: &Results, new: &Results) -> usize {
+    let lacks = |entry: &Entry, run: &Results| Value::P99.of_all(&entry.rounds, run.clock).is_empty();
+    let like = |entry: &&Entry| {
+        let same =
+            |e: &&Entry| (&e.contender, e.axis, e.shape, e.pace) == (&entry.contender, entry.axis, entry.shape, entry.pace);
+        old.entries.iter().find(same).is_some_and(|before| lacks(entry, new) || lacks(before, old))
+    };
+    new.entries.iter().filter(|entry| entry.axis == Axis::Latency).filter(like).count()
+}
+
 /// How far from 1 a ratio is.
 fn far(change: &Change) -> f64 {
     change.ratio.median.ln().abs()
@@ -186,6 +197,11 @@ pub fn report(old: &Results, new: &Results, look: Look) -> String {
     }
     let (same, unknown) = (of(Verdict::Same).len(), of(Verdict::Unknown).len());
     say(&format!("\n{} compared: {same} show no difference (the interval covers 1)", changes.len()), false);
+    let few = too_few(old, new);
+    if few > 0 {
+        let needed = Value::P99.samples();
+        say(&format!("{few} p99 are not compared: of fewer than {needed} payloads in a round they are no figures"), false);
+    }
     if unknown > 0 {
         say(&format!("{unknown} have too few rounds to say anything: {ENOUGH} are needed in both runs"), false);
     }
@@ -293,6 +309,20 @@ mod tests {
         assert!(!found.is_empty() && found.iter().all(|found| found.0 == "gristmill"), "{found:?}");
         assert!(verdicts(&full, &full).iter().all(|found| found.2 == Verdict::Same));
         assert!(changes(&full, &full).iter().all(|change| !change.contender.ends_with(AGAIN)));
+    }
+
+    #[test]
+    fn percentiles_of_too_few_are_not_compared_and_that_is_said() {
+        let (old, mut new) = (sample::full(), sample::full());
+        let p99s = |new: &Results| changes(&old, new).iter().filter(|change| change.value == Value::P99).count();
+        let said = |new: &Results| report(&old, new, Look { color: false, width: 200 });
+        assert!(p99s(&new) > 0 && !said(&new).contains("are not compared"));
+        new.entries.iter_mut().flat_map(|entry| &mut entry.rounds).for_each(|round| {
+            round.late.iter_mut().for_each(|late| late.samples = 999);
+        });
+        assert_eq!(p99s(&new), 0);
+        let latencies = new.entries.iter().filter(|entry| entry.axis == Axis::Latency).count();
+        assert!(said(&new).contains(&format!("{latencies} p99 are not compared: of fewer than 1000 payloads")));
     }
 
     #[test]

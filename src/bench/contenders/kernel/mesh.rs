@@ -17,6 +17,9 @@ pub trait Net: Sync {
 
     /// Calls a consumer.
     fn connect(&self, consumer: usize) -> io::Result<File>;
+
+    /// A connection like those of participants: to write to, and to read from.
+    fn like(&self) -> io::Result<(File, File)>;
 }
 
 /// Payloads that a connection of this shape has room for.
@@ -31,6 +34,11 @@ pub struct Mesh<N> {
 }
 
 impl<N: Net> Queue for Mesh<N> {
+    fn room(&self, _: usize) -> Option<usize> {
+        let (to, _from) = self.net.like().ok()?;
+        Some(sys::filled(&to, self.shape.payload).ok()? * self.shape.producers * self.shape.consumers)
+    }
+
     fn sender(&self, producer: usize) -> Result<Box<dyn Sender + '_>> {
         let size = self.shape.payload;
         if self.shape.consumers == 1 {

@@ -27,9 +27,7 @@ impl Contender for SocketPair {
     }
 
     fn open(&self, shape: &Shape, _: &Control) -> Result<Opened> {
-        let (writer, reader) = sys::socket_pair(self.kind)?;
-        sys::set_buffer(writer.as_fd(), Buffer::Send, room(shape.capacity, shape.payload))?;
-        let pair = Pair { writer: writer.into(), reader: reader.into(), size: shape.payload };
+        let pair = Pair::new(self.kind, shape)?;
         // The limit of a message is that of the buffer, and what memory the kernel finds in one piece.
         pair.send_and_receive().map_err(|why| format!("a message of {} B: {why} (see net.core.wmem_max)", pair.size))?;
         Ok(Opened::Processes(Box::new(pair)))
@@ -47,9 +45,17 @@ struct Pair {
     writer: File,
     reader: File,
     size: usize,
+    kind: libc::c_int,
+    shape: Shape,
 }
 
 impl Pair {
+    fn new(kind: libc::c_int, shape: &Shape) -> Result<Pair> {
+        let (writer, reader) = sys::socket_pair(kind)?;
+        sys::set_buffer(writer.as_fd(), Buffer::Send, room(shape.capacity, shape.payload))?;
+        Ok(Pair { writer: writer.into(), reader: reader.into(), size: shape.payload, kind, shape: *shape })
+    }
+
     fn send_and_receive(&self) -> Result<()> {
         let mut message = vec![0; self.size];
         one(|| (&self.writer).write(&message), self.size)?;
@@ -70,6 +76,10 @@ fn one(mut call: impl FnMut() -> std::io::Result<usize>, size: usize) -> Result<
 }
 
 impl Queue for Pair {
+    fn room(&self, _: usize) -> Option<usize> {
+        let like = Pair::new(self.kind, &self.shape).ok()?;
+        sys::filled(&like.writer, self.size).ok()
+    }
     fn sender(&self, _: usize) -> Result<Box<dyn Sender + '_>> {
         Ok(Box::new(Writing { pair: self, messages: Messages::default() }))
     }

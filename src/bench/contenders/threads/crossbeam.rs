@@ -28,24 +28,28 @@ struct Asked(Shape);
 impl Make for Asked {
     fn of<I: Item>(&self) -> Box<dyn Queue> {
         match self.0.batch {
-            1 => channel_of::<One<I>>(self.0.capacity),
+            1 => channel_of::<One<I>>(self.0.capacity, 1),
             // Room for as many payloads.
-            batch => channel_of::<Vec<I>>(self.0.capacity.div_ceil(batch)),
+            batch => channel_of::<Vec<I>>(self.0.capacity.div_ceil(batch), batch),
         }
     }
 }
 
-fn channel_of<M: Message>(room: usize) -> Box<dyn Queue> {
+fn channel_of<M: Message>(room: usize, batch: usize) -> Box<dyn Queue> {
     let (sender, receiver) = channel::bounded::<M>(room);
-    Box::new(Channel { sender, receiver })
+    Box::new(Channel { sender, receiver, room: room * batch })
 }
 
 struct Channel<M> {
     sender: channel::Sender<M>,
     receiver: channel::Receiver<M>,
+    room: usize,
 }
 
 impl<M: Message> Queue for Channel<M> {
+    fn room(&self, _: usize) -> Option<usize> {
+        Some(self.room)
+    }
     fn sender(&self, _: usize) -> Result<Box<dyn Sender + '_>> {
         Ok(Box::new(&self.sender))
     }
