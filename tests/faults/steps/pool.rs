@@ -97,6 +97,9 @@ pub const USUAL: How = How {
     second: false,
 };
 
+/// Cycles are counted from here: as a part of an argument, each has as many bytes as any other, and the worker decodes all of them alike.
+const FIRST: usize = 1 << 15;
+
 /// Numbers in all, and in a chunk.
 const NUMBERS: u64 = 24;
 const CHUNK: usize = 12;
@@ -158,7 +161,7 @@ impl Jobs {
         };
         let second = how.second.then(|| Second::new(|| pool.pids()));
         let (look, turnstile) = (Look::new(), Turnstile::new(how.locks, false));
-        Jobs { how, pool, look, turnstile, second, log, _file: file, jobs: 0, cycle: 0, last: None }
+        Jobs { how, pool, look, turnstile, second, log, _file: file, jobs: 0, cycle: FIRST, last: None }
     }
 
     fn outcomes(&mut self) -> Outcomes {
