@@ -6,6 +6,7 @@
 //! each that anybody else could notice. Without `--release`, some of these are left out.
 
 pub mod drive;
+mod everywhere;
 mod jobs;
 pub mod look;
 mod pool;

@@ -9,34 +9,19 @@
 //! stands for the other. With `GRISTMILL_STEPS=all` it is killed after every instruction nevertheless. A build without optimization executes ten times as
 //! many, so there the deaths are spread over those instructions, beginning anywhere.
 
+use super::everywhere::kill_everywhere;
 use super::look::Look;
 use super::traced::{STEPPED, Step, Traced, sleeps};
 use super::way::{Place, Point, Way};
 use crate::held::Held;
-use crate::numbers::Numbers;
 use crate::skip::skipped;
 use gristmill::MillStats;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::*};
 use std::time::{Duration, Instant};
 
-/// A run of all these tests takes about a minute without optimization; with it, nothing is left out.
-const MOST: usize = if cfg!(debug_assertions) { 10 } else { usize::MAX };
-
 /// One cycle may take some more instructions than another to come to the same one: so many more are allowed.
 const DETOUR: usize = 400;
-
-/// A group whose workers die too often in a row without having done anything is given up. One that dies asleep is not to blame, and the count
-/// starts anew.
-const IN_A_ROW: u64 = 50;
-
-/// So often a worker is sent to an instruction that it does not come to. The last time it is stepped all the way, as it was when the way was walked:
-/// then it is as slow. A worker measures how long its jobs take, and where they take longer than 0.2 ms (`BATCH_NANOS`) the compiler has spared it a
-/// division: one instruction to which only a stepped worker comes, for one that runs up to a landmark is quick.
-const TRIES: u32 = 4;
-
-/// With `GRISTMILL_STEPS=all`, at most one instruction of so many may not be met.
-const UNMET: usize = 200;
 
 /// So long there may be neither a step nor a death before it hangs.
 const WATCHDOG: Duration = Duration::from_secs(60);
@@ -91,7 +76,7 @@ pub trait Scene: Sized {
 
 /// How a worker died.
 #[derive(PartialEq, Eq)]
-enum Died {
+pub enum Died {
     There,
     /// It took another way: a lock was not free, a search began elsewhere.
     Elsewhere,
@@ -144,7 +129,7 @@ fn seize<S: Scene>(scene: &S) -> Option<(u16, Traced)> {
 }
 
 /// A whole cycle step by step, with everything that can be noticed of it, and a death at its end.
-fn walk<S: Scene>(scene: &mut S) -> Option<Way> {
+pub fn walk<S: Scene>(scene: &mut S) -> Option<Way> {
     let (id, mut traced) = seize(scene)?;
     scene.wake();
     let code = traced.code();
@@ -170,7 +155,7 @@ fn walk<S: Scene>(scene: &mut S) -> Option<Way> {
 }
 
 /// One cycle with one death.
-fn cycle<S: Scene>(scene: &mut S, point: Point, way: &Way) -> Died {
+pub fn cycle<S: Scene>(scene: &mut S, point: Point, way: &Way) -> Died {
     let (id, mut traced) = seize(scene).expect("it was allowed before");
     scene.wake();
     let died = go(scene, id, &mut traced, point, way);
@@ -228,7 +213,7 @@ fn go<S: Scene>(scene: &mut S, id: u16, traced: &mut Traced, point: Point, way: 
     Died::Elsewhere
 }
 
-fn kill_asleep<S: Scene>(scene: &S) {
+pub fn kill_asleep<S: Scene>(scene: &S) {
     let deaths = scene.stats().deaths;
     let (_, traced) = seize(scene).expect("it was allowed before");
     traced.kill();
@@ -297,76 +282,4 @@ pub fn every_step<S: Scene>(name: &str, make: impl Fn() -> S, each: bool) {
         result.unwrap_or_else(|why| std::panic::resume_unwind(why));
     });
     before.compare();
-}
-
-fn kill_everywhere<S: Scene>(name: &str, make: &impl Fn() -> S, each: bool, beats: &AtomicU64) {
-    let (begin, stepped) = (Instant::now(), STEPPED.load(Relaxed));
-    let mut scene = Some(make());
-    let Some(mut way) = walk(scene.as_mut().expect("just made")) else { return };
-    if !each && !cfg!(debug_assertions) {
-        // The first cycle of a region is not quite like the others.
-        way = walk(scene.as_mut().expect("just made")).expect("it was allowed before");
-    }
-    let last = way.places.len() - 1;
-    let all = std::env::var("GRISTMILL_STEPS").is_ok_and(|value| value == "all");
-    let wanted: Vec<usize> =
-        if all { (0..=last).collect() } else { [0].into_iter().chain(way.noticed.iter().copied()).collect() };
-    let stride = if all { 1 } else { wanted.len().div_ceil(MOST) };
-    let first = Numbers::new().below(stride as u64) as usize;
-    let points: Vec<Point> = wanted
-        .iter()
-        .filter(|&&n| n <= last)
-        .skip(first)
-        .step_by(stride)
-        .map(|&n| Point::Before(n))
-        .chain([Point::End])
-        .collect();
-    let (mut kills, mut elsewhere, mut failures) = (1u64, vec![], 0);
-    for &point in &points {
-        for tries in 1.. {
-            let point = match point {
-                Point::Before(to) if tries == TRIES => Point::Stepping(to),
-                other => other,
-            };
-            if each || scene.is_none() {
-                drop(scene.take());
-                scene = Some(make());
-            }
-            let scene_now = scene.as_mut().expect("made");
-            let died = catch_unwind(AssertUnwindSafe(|| {
-                if kills % IN_A_ROW == 0 {
-                    kill_asleep(scene_now);
-                }
-                cycle(scene_now, point, &way)
-            }));
-            kills += 1;
-            beats.store(kills, Relaxed);
-            match died {
-                Ok(Died::There) => break,
-                Ok(Died::Elsewhere) if tries < TRIES => {}
-                Ok(Died::Elsewhere) => {
-                    elsewhere.push(point);
-                    break;
-                }
-                Err(_) => {
-                    println!("steps::{name}: the panic above followed a death at {point:?} of {last}");
-                    failures += 1;
-                    assert!(failures < 5, "{failures} failures after {kills} deaths");
-                    scene = None;
-                    break;
-                }
-            }
-        }
-    }
-    println!(
-        "steps::{name}: {last} instructions, {} noticed from outside{}; {kills} deaths, {failures} failures, not met {elsewhere:?}, {} stepped, \
-         {:.1} s",
-        way.noticed.len(),
-        if stride > 1 { format!(", a death at one of {stride}") } else { String::new() },
-        STEPPED.load(Relaxed) - stepped,
-        begin.elapsed().as_secs_f64()
-    );
-    assert_eq!(failures, 0);
-    let unmet = elsewhere.len();
-    assert!(!all || unmet <= points.len() / UNMET, "{unmet} of {} instructions were not met", points.len());
 }

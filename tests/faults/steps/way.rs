@@ -31,6 +31,13 @@ impl Way {
         }
         Way { places, landmarks, times, noticed }
     }
+
+    /// Each instruction of the way, by its place and the so-manieth time that the worker is there.
+    pub fn instructions(&self) -> Vec<(Option<Place>, u32)> {
+        let mut times = HashMap::new();
+        let count = |&place| (place, *times.entry(place).and_modify(|times| *times += 1).or_insert(1));
+        self.places.iter().map(count).collect()
+    }
 }
 
 /// Where in a cycle the worker dies.
