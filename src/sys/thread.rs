@@ -1,5 +1,6 @@
-//! Threads of the engine and of the command, made by `pthread_create` itself: what the standard library sets up at the start of a thread (a stack for its message
-//! about an overflow) ends the whole program if there is no memory for it. Here that is an error of whoever starts the thread, or nothing.
+//! Threads of the engine and of the command, made by `pthread_create` itself: what the standard library sets up at the start of a thread (a
+//! stack for its message about an overflow) ends the whole program if there is no memory for it. Here that is an error of whoever starts the
+//! thread, or nothing.
 
 use std::ffi::{CStr, c_void};
 use std::io;

@@ -1,9 +1,11 @@
 //! Too little of what the system gives: memory, descriptors, processes. One line says so, nothing hangs and nothing is left.
 
 use super::run::{Ended, Folder, gristmill, run, run_with};
+use super::skip::skipped;
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::CommandExt;
+use std::path::PathBuf;
 use std::process::Command;
 
 /// The command under a resource limit, in a user of its own if it is asked for.
@@ -107,17 +109,29 @@ fn too_few_descriptors_are_one_line_and_code_3() {
     assert_eq!((ended.code, ended.out()), (3, ""));
 }
 
-/// The command as a user who has few processes, in a place where such a user can execute it; `None` if only root could become one.
-fn as_user_with(user: u32, folder: &Folder, limit: u64, arguments: &[&str]) -> Option<Ended> {
+/// Whether this is root, who can become another user.
+fn root() -> bool {
     // SAFETY: the call has no arguments and can't fail.
-    if unsafe { libc::geteuid() } != 0 {
-        return None;
-    }
+    unsafe { libc::geteuid() == 0 }
+}
+
+/// The command in a place where any user can execute it.
+fn program_for_all(folder: &Folder) -> PathBuf {
     let program = folder.0.join("gristmill");
-    // Not copied by this process, see below.
+    // Not copied by this process: a child that another test starts meanwhile would inherit the file, open for writing, and nobody
+    // could execute it.
     assert!(Command::new("cp").arg(env!("CARGO_BIN_EXE_gristmill")).arg(&program).status().unwrap().success());
     fs::set_permissions(&folder.0, fs::Permissions::from_mode(0o777)).unwrap();
-    let mut command = Command::new(&program);
+    program
+}
+
+/// The command as a user who has few processes; `None` if this one cannot become another.
+fn as_user_with(user: u32, folder: &Folder, limit: u64, arguments: &[&str]) -> Option<Ended> {
+    if !root() {
+        skipped("only root can become a user with few processes");
+        return None;
+    }
+    let mut command = Command::new(program_for_all(folder));
     command.args(arguments).current_dir("/");
     Some(run(limited(command, libc::RLIMIT_NPROC, limit, Some(user))))
 }
@@ -152,14 +166,9 @@ fn shapes_of_a_full_benchmark_that_have_too_many_processes_are_skipped_with_the_
 /// A user who may not have another process or thread. The limit does not bind root, who can become such a user.
 #[test]
 fn too_few_processes_are_one_line_and_code_3() {
-    // SAFETY: the call has no arguments and can't fail.
-    let root = unsafe { libc::geteuid() } == 0;
+    let root = root();
     let folder = Folder::new("processes");
-    let program = folder.0.join("gristmill");
-    // Not copied by this process: a child that another test starts meanwhile would inherit the file, open for writing, and nobody
-    // could execute it.
-    assert!(Command::new("cp").arg(env!("CARGO_BIN_EXE_gristmill")).arg(&program).status().unwrap().success());
-    fs::set_permissions(&folder.0, fs::Permissions::from_mode(0o755)).unwrap();
+    let program = program_for_all(&folder);
     // A number that nobody is likely to have, so that these are all its processes.
     let user = root.then_some(1_234_567);
     let (mut well, mut refused) = (0, 0);

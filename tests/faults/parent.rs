@@ -105,14 +105,17 @@ fn left_as_documented(name: &str, had: u32) -> [bool; 2] {
     assert!(right.contains(&left), "a parent that had {had} leaves name and file: {left:?}");
     let small = Mill::builder().region_size(1 << 20).arena_size(64 << 10);
     let anew: [MillBuilder; 2] = [small.clone().name(name), small.file(&places[1])];
-    for ((place, builder), _) in places.iter().zip(anew).zip(left).filter(|(_, left)| *left) {
+    for (n, (place, builder)) in places.iter().zip(anew).enumerate().filter(|(n, _)| left[*n]) {
         let why = builder.clone().build().map(drop).expect_err("it is another's").to_string();
         let told = why.contains("remove it if its owner has died") && why.contains(&*place.to_string_lossy());
         assert!(told && why.lines().count() == 1, "{why}");
         fs::remove_file(place).unwrap();
         drop(builder.build().unwrap());
-        // A name goes with its Mill, a file stays.
-        let _ = fs::remove_file(place);
+        if n == 0 {
+            assert!(!place.exists(), "a name goes with its Mill");
+        } else {
+            fs::remove_file(place).expect("a file stays");
+        }
     }
     left
 }
