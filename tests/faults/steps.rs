@@ -1,6 +1,6 @@
 //! A worker is killed after each instruction of what it does: woken, pop, start, run, finish, deliver, wake others, fall asleep; at an empty, a
-//! half full and a full queue, with counters that pass their maximum meanwhile; while it waits for a lock, and beside a second worker. Nothing is left to chance: see steps/drive.rs for which instructions
-//! stand for others.
+//! half full and a full queue, with counters that pass their maximum meanwhile; while it waits for a lock, and beside a second worker. Nothing is
+//! left to chance: see steps/drive.rs for which instructions stand for others.
 //!
 //! `GRISTMILL_STEPS=all cargo test --release --test faults steps` kills after every single instruction; without the variable, after
 //! each that anybody else could notice. Without `--release`, some of these are left out.
@@ -31,8 +31,8 @@ const NEAR: u32 = u32::MAX - 1;
 
 pub fn tasks() -> Vec<Task> {
     tasks![
-        jobs::serve::<1>, jobs::serve::<LARGE>, taker::pass_on::<1>, taker::pass_on::<LARGE>, pool::fill, pool::triple, producer::produce::<Queue<String>>,
-        producer::produce::<JoinableQueue<String>>;
+        jobs::serve::<1>, jobs::serve::<LARGE>, taker::pass_on::<1>, taker::pass_on::<LARGE>, pool::fill, pool::triple,
+        producer::produce::<Queue<String>>, producer::produce::<JoinableQueue<String>>;
         initializers: pool::open_log
     ]
 }
@@ -74,6 +74,12 @@ fn jobs_of_a_full_queue_where_counters_wrap_around() {
 fn jobs_whose_end_somebody_waits_for() {
     let how = How { jobs: 2, joined: true, ..USUAL };
     every_step("jobs_whose_end_somebody_waits_for", || Jobs::<1>::new(how), false);
+}
+
+/// The worker wakes who waits for its result.
+fn a_job_whose_result_somebody_waits_for() {
+    let how = How { awaited: true, ..USUAL };
+    every_step("a_job_whose_result_somebody_waits_for", || Jobs::<1>::new(how), false);
 }
 
 /// The worker finds that somebody else has delivered for it.
@@ -177,6 +183,16 @@ fn a_producer_for_an_empty_queue() {
     every_step("a_producer_for_an_empty_queue", || Producer::<Queue<String>>::new(how), false);
 }
 
+fn a_producer_for_a_half_full_queue() {
+    let how = producer::How { capacity: 8, before: 3, counters_from: 0 };
+    every_step("a_producer_for_a_half_full_queue", || Producer::<Queue<String>>::new(how), false);
+}
+
+fn a_producer_for_an_empty_joinable_queue() {
+    let how = producer::How { capacity: 8, before: 0, counters_from: 0 };
+    every_step("a_producer_for_an_empty_joinable_queue", || Producer::<JoinableQueue<String>>::new(how), false);
+}
+
 fn a_producer_for_a_half_full_joinable_queue() {
     let how = producer::How { capacity: 8, before: 3, counters_from: 0 };
     every_step("a_producer_for_a_half_full_joinable_queue", || Producer::<JoinableQueue<String>>::new(how), false);
@@ -185,6 +201,15 @@ fn a_producer_for_a_half_full_joinable_queue() {
 fn a_producer_for_a_full_queue_where_counters_wrap_around() {
     let how = producer::How { capacity: 3, before: 3, counters_from: NEAR };
     every_step("a_producer_for_a_full_queue_where_counters_wrap_around", || Producer::<Queue<String>>::new(how), true);
+}
+
+fn a_producer_for_a_full_joinable_queue_where_counters_wrap_around() {
+    let how = producer::How { capacity: 3, before: 3, counters_from: NEAR };
+    every_step(
+        "a_producer_for_a_full_joinable_queue_where_counters_wrap_around",
+        || Producer::<JoinableQueue<String>>::new(how),
+        true,
+    );
 }
 
 pub const TESTS: crate::Tests = &[
@@ -196,6 +221,7 @@ pub const TESTS: crate::Tests = &[
     ("jobs_that_share_a_slot_without_a_second_attempt", jobs_that_share_a_slot_without_a_second_attempt),
     ("jobs_of_a_full_queue_where_counters_wrap_around", jobs_of_a_full_queue_where_counters_wrap_around),
     ("jobs_whose_end_somebody_waits_for", jobs_whose_end_somebody_waits_for),
+    ("a_job_whose_result_somebody_waits_for", a_job_whose_result_somebody_waits_for),
     ("jobs_that_the_parent_delivers_for_a_stopped_worker", jobs_that_the_parent_delivers_for_a_stopped_worker),
     ("a_job_whose_worker_waits_for_every_lock", a_job_whose_worker_waits_for_every_lock),
     ("a_job_whose_worker_waits_for_locks_with_somebody_else", a_job_whose_worker_waits_for_locks_with_somebody_else),
@@ -218,6 +244,12 @@ pub const TESTS: crate::Tests = &[
     ("numbers_of_a_pool", numbers_of_a_pool),
     ("numbers_of_a_pool_without_a_second_attempt", numbers_of_a_pool_without_a_second_attempt),
     ("a_producer_for_an_empty_queue", a_producer_for_an_empty_queue),
+    ("a_producer_for_a_half_full_queue", a_producer_for_a_half_full_queue),
+    ("a_producer_for_an_empty_joinable_queue", a_producer_for_an_empty_joinable_queue),
     ("a_producer_for_a_half_full_joinable_queue", a_producer_for_a_half_full_joinable_queue),
     ("a_producer_for_a_full_queue_where_counters_wrap_around", a_producer_for_a_full_queue_where_counters_wrap_around),
+    (
+        "a_producer_for_a_full_joinable_queue_where_counters_wrap_around",
+        a_producer_for_a_full_joinable_queue_where_counters_wrap_around,
+    ),
 ];

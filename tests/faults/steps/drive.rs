@@ -12,6 +12,7 @@
 use super::everywhere::kill_everywhere;
 use super::look::Look;
 use super::traced::{STEPPED, Step, Traced, sleeps};
+use super::turnstile::Turnstile;
 use super::way::{Place, Point, Way};
 use crate::held::Held;
 use crate::skip::skipped;
@@ -35,17 +36,28 @@ pub trait Scene: Sized {
 
     fn stats(&self) -> MillStats;
 
-    /// The worker that is killed.
-    fn worker(&self) -> Option<u32>;
+    /// All workers.
+    fn pids(&self) -> Vec<u32>;
 
-    /// Another one, that lives.
+    /// One that is not killed.
     fn second(&self) -> Option<u32> {
+        None
+    }
+
+    /// The worker that is killed.
+    fn worker(&self) -> Option<u32> {
+        let second = self.second();
+        self.pids().into_iter().find(|&pid| Some(pid) != second)
+    }
+
+    /// The locks that the parent holds while the worker comes to them.
+    fn turnstile(&self) -> Option<&Turnstile> {
         None
     }
 
     /// The worker is in the kernel: whether it sleeps there until somebody wakes it, for want of work or of room, or in a lock.
     fn rests(&self, id: u16) -> bool {
-        self.look().sleeps_on(id).is_some()
+        self.look().sleeps_on(id).is_some() || self.turnstile().is_some_and(Turnstile::is_met)
     }
 
     /// The worker stands still, asleep: there is work.

@@ -121,7 +121,7 @@ pub fn kill_everywhere<S: Scene>(name: &str, make: &impl Fn() -> S, each: bool, 
         met.extend(way.instructions().into_iter().enumerate().filter(|(n, _)| !left.contains(n)).map(|(_, i)| i));
         way = deaths.walk().expect("it was allowed before");
         let new = way.instructions().into_iter().enumerate().filter(|(_, i)| !met.contains(i)).map(|(n, _)| n);
-        unmet = deaths.at_each(new.collect::<Vec<_>>(), &way);
+        unmet = deaths.at_each(new, &way);
     }
     assert!(deaths.at(Point::End, &way), "it comes to no end");
     let Deaths { count, failures, .. } = deaths;

@@ -35,6 +35,8 @@ pub struct How {
     pub counters_from: u32,
     /// Whether a thread of the parent waits for the end of all jobs meanwhile.
     pub joined: bool,
+    /// Whether a thread of the parent waits for the first result meanwhile.
+    pub awaited: bool,
     /// Whether the worker is not killed, but stopped, while the parent delivers what is finished.
     pub helped: bool,
     /// These are held by the parent while the worker comes to them, one after the other; whether somebody else waits beside the worker.
@@ -63,6 +65,7 @@ pub const USUAL: How = How {
     wait: WaitPolicy::Block,
     counters_from: 0,
     joined: false,
+    awaited: false,
     helped: false,
     locks: &[],
     beside: false,
@@ -86,6 +89,7 @@ pub struct Jobs<const N: usize> {
     in_hand: Vec<u64>,
     again: u64,
     joiner: Option<JoinHandle<Result<(), JoinError>>>,
+    taker: Option<JoinHandle<[u64; N]>>,
 }
 
 impl<const N: usize> Jobs<N> {
@@ -148,6 +152,7 @@ impl<const N: usize> Jobs<N> {
             in_hand: vec![],
             again: 0,
             joiner: None,
+            taker: None,
         }
     }
 }
@@ -161,17 +166,16 @@ impl<const N: usize> Scene for Jobs<N> {
         self.mill.stats()
     }
 
-    fn worker(&self) -> Option<u32> {
-        let second = self.second();
-        self.daemons.pids().into_iter().find(|&pid| Some(pid) != second)
+    fn pids(&self) -> Vec<u32> {
+        self.daemons.pids()
     }
 
     fn second(&self) -> Option<u32> {
         self.second.as_ref().map(Second::pid)
     }
 
-    fn rests(&self, id: u16) -> bool {
-        self.look.sleeps_on(id).is_some() || self.turnstile.is_met()
+    fn turnstile(&self) -> Option<&Turnstile> {
+        Some(&self.turnstile)
     }
 
     fn wake(&mut self) {
@@ -180,6 +184,11 @@ impl<const N: usize> Scene for Jobs<N> {
         let d = self.look.channel(0).desc();
         self.ticket = d.ticket.load(Relaxed);
         let more = if self.how.second == Some(Stands::WithJobs) { MORE } else { 0 };
+        if self.how.awaited {
+            let results = self.results.clone();
+            self.taker = Some(std::thread::spawn(move || results.get().unwrap()));
+            until(|| self.look.channel(1).desc().jobs.sleepers.load(SeqCst) != 0);
+        }
         let numbers = (self.next..).take(self.how.jobs + more).map(|n| [n; N]);
         if self.how.together {
             // Short ones are bundled.
@@ -255,6 +264,7 @@ impl<const N: usize> Scene for Jobs<N> {
             Err(JoinError::Lost { jobs }) => assert_eq!(jobs, lost, "lost, in hand were {:?}", self.in_hand),
             Err(e) => panic!("{e}"),
         }
+        self.got.extend(self.taker.take().map(|taker| taker.join().unwrap()));
         self.got.extend(self.results.drain().unwrap());
         if let Some(joiner) = self.joiner.take() {
             joiner.join().unwrap().unwrap();

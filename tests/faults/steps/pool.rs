@@ -187,17 +187,16 @@ impl Scene for Jobs {
         }
     }
 
-    fn worker(&self) -> Option<u32> {
-        let second = self.second();
-        self.pool.pids().into_iter().find(|&pid| Some(pid) != second)
+    fn pids(&self) -> Vec<u32> {
+        self.pool.pids()
     }
 
     fn second(&self) -> Option<u32> {
         self.second.as_ref().map(Second::pid)
     }
 
-    fn rests(&self, id: u16) -> bool {
-        self.look.sleeps_on(id).is_some() || self.turnstile.is_met()
+    fn turnstile(&self) -> Option<&Turnstile> {
+        Some(&self.turnstile)
     }
 
     fn wake(&mut self) {

@@ -69,8 +69,8 @@ impl<const N: usize> Scene for Taker<N> {
         self.mill.stats()
     }
 
-    fn worker(&self) -> Option<u32> {
-        self.daemons.pids().first().copied()
+    fn pids(&self) -> Vec<u32> {
+        self.daemons.pids()
     }
 
     fn wake(&mut self) {
