@@ -82,7 +82,6 @@ fn live(
 fn random_kills_lose_nothing() {
     let total = crate::amount("GRISTMILL_KILLS", 10_000);
     let seed = crate::seed();
-    let mut random = StdRng::seed_from_u64(seed);
     let before = Held::now();
     let mut oracle = Oracle::new(1 << 16);
     let dog = Watchdog::new(Duration::from_secs(crate::amount("GRISTMILL_PATIENCE", 120)), format!("the start, seed {seed}"));
@@ -93,6 +92,8 @@ fn random_kills_lose_nothing() {
         if kills >= total {
             break;
         }
+        // What a life draws depends on how long it takes. The next one does not depend on that.
+        let mut random = StdRng::seed_from_u64(seed.wrapping_add(life as u64));
         let policy = [WaitPolicy::Adaptive, WaitPolicy::Block, WaitPolicy::Adaptive, WaitPolicy::Spin][life / 4 % 4];
         let mut load = loads::choose(life, WORKERS, policy, StartMethod::Spawn);
         let quota = random.random_range(A_LIFE).min(total - kills);
