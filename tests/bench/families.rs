@@ -2,10 +2,11 @@
 
 use gristmill::bench::contender::{Contender, Family, Info, Opened, Pattern, Queue, Receiver, Result, Sender, Shape};
 use gristmill::bench::contenders;
-use gristmill::bench::control::Control;
+use gristmill::bench::control::{Address, Control};
 use gristmill::bench::isolate::{Ended, isolated};
 use gristmill::bench::kill::{Fate, SHORT, kill};
 use gristmill::bench::turn::{Aim, Lengths, play};
+use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
 const LIMIT: Duration = Duration::from_secs(30);
@@ -78,13 +79,15 @@ impl Contender for Late {
     fn open(&self, shape: &Shape, control: &Control) -> Result<Opened> {
         match self.0.open(shape, control)? {
             // Results, of 8 bytes, go to the one who collects: that one is in time.
-            Opened::Processes(queue) if shape.payload > 8 => Ok(Opened::Processes(Box::new(LateQueue(queue)))),
+            Opened::Processes(queue) if shape.payload > 8 => {
+                Ok(Opened::Processes(Box::new(LateQueue(queue, control.address()))))
+            }
             opened => Ok(opened),
         }
     }
 }
 
-struct LateQueue(Box<dyn Queue>);
+struct LateQueue(Box<dyn Queue>, Address);
 
 impl Queue for LateQueue {
     fn sender(&self, producer: usize) -> Result<Box<dyn Sender + '_>> {
@@ -95,13 +98,21 @@ impl Queue for LateQueue {
         std::thread::sleep(LATE);
         self.0.receiver(consumer)
     }
+
+    /// What was sent before somebody asked.
+    fn room(&self, _: usize) -> Option<usize> {
+        Some(Control::open(&self.1).ok()?.seat(0).count.load(Relaxed) as usize)
+    }
 }
 
 pub fn start_up_lasts_until_the_last_worker_is_ready() {
     let contender = contenders(Family::Kernel).into_iter().find(|one| one.info().name == "pipe-atomic").unwrap();
     let shape = Shape { pattern: Pattern::Calls, ..shape(64, 1, 2, 1) };
     match isolated(LIMIT, &|| false, || play(&Late(contender), &shape, &Lengths::shortest(), Aim::Throughput)).unwrap() {
-        Ended::Value(turn) => assert!(u128::from(turn.start_up) >= LATE.as_nanos(), "{turn:?}"),
+        Ended::Value(turn) => {
+            assert!(u128::from(turn.start_up) >= LATE.as_nanos(), "{turn:?}");
+            assert!(turn.room >= Some(turn.jobs), "looking for the room is part of start-up, or of what is measured: {turn:?}");
+        }
         Ended::Failed(why) | Ended::Died(why) => panic!("{why}"),
         _ => panic!("hangs"),
     }
