@@ -62,6 +62,23 @@ pub fn the_engines_pool_has_all_jobs_worked_on_and_goes_on_when_a_worker_dies() 
     }
 }
 
+pub fn the_engines_pool_has_started_when_all_its_workers_have() {
+    let pool = contenders::all().into_iter().find(|one| one.info().name == "gristmill-pool").unwrap();
+    let shape = Shape { pattern: Pattern::Calls, ..shape(64, 1, 2, 1) };
+    // The kernel shows no mapping of the pool's memory in a worker that has not come to it.
+    let is_there = |pid: &u32| std::fs::read_to_string(format!("/proc/{pid}/maps")).is_ok_and(|maps| maps.contains("memfd:"));
+    let there = || match pool.open(&shape, &Control::create(0)?)? {
+        Opened::Pool(pool) => Ok(pool.pids().iter().filter(|pid| is_there(pid)).count()),
+        _ => Err("it is no pool".into()),
+    };
+    // One that is early is not each time so early that it does all the first jobs.
+    match isolated(LIMIT, &|| false, || (0..20).map(|_| there()).collect::<Result<Vec<_>>>()).unwrap() {
+        Ended::Value(there) => assert_eq!(there, [2; 20]),
+        Ended::Failed(why) | Ended::Died(why) => panic!("{why}"),
+        _ => panic!("hangs"),
+    }
+}
+
 /// A contender whose workers take long to get ready.
 struct Late(Box<dyn Contender>);
 
