@@ -1,6 +1,7 @@
 //! A run: turns in random order, round by round, and what they say together.
 
 use super::allowed::Allowed;
+use super::attempt::{Limits, attempt};
 use super::contender::{Contender, Info, Pattern, Result, Shape};
 use super::crossover::crossovers;
 use super::environment::{self, Environment};
@@ -257,7 +258,7 @@ impl Session<'_> {
             // One is to look, several are to quote.
             let (patience, call) =
                 if self.plan.kills > 1 { (kill::PATIENT, kill::CALL) } else { (kill::SHORT, kill::SHORT_CALL) };
-            let limit = if shape.pattern == Pattern::OneWay { GRACE } else { call };
+            let limits = Limits { ready: GRACE, over: if shape.pattern == Pattern::OneWay { GRACE } else { call } };
             let mut fates = vec![];
             for _ in 0..self.plan.kills {
                 if self.partial || !ran || fates.first() == Some(&Fate::NoProcess) || kill::hangs_for_good(&fates) {
@@ -265,13 +266,9 @@ impl Session<'_> {
                 }
                 let after = Duration::from_micros(self.rng.random_range(2_000..30_000));
                 self.tell(&name, &shape);
-                match isolated(limit, self.interrupted, || kill::kill(contender, &shape, after, patience)) {
-                    Ok(Ended::Value(fate)) => fates.push(fate),
-                    Ok(Ended::Interrupted) => self.partial = true,
-                    Ok(Ended::Hung) => fates.push(Fate::Hangs { missing: None }),
-                    Ok(Ended::Died(how)) => fates.push(Fate::Breaks { how }),
-                    // It did not get as far as the kill.
-                    Ok(Ended::Failed(why)) => fates.push(Fate::Skipped { why }),
+                match attempt(contender, &shape, after, patience, limits, self.interrupted) {
+                    Ok(Some(fate)) => fates.push(fate),
+                    Ok(None) => self.partial = true,
                     Err(why) => fates.push(Fate::Skipped { why: why.to_string() }),
                 }
             }

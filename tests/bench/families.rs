@@ -1,15 +1,17 @@
 //! Contenders of other families in small shapes: shared memory, threads, and the engine itself.
 
+use gristmill::bench::attempt::{Limits, attempt};
 use gristmill::bench::contender::{Contender, Family, Info, Opened, Pattern, Queue, Receiver, Result, Sender, Shape};
 use gristmill::bench::contenders;
 use gristmill::bench::control::{Address, Control};
 use gristmill::bench::isolate::{Ended, isolated};
-use gristmill::bench::kill::{Fate, SHORT, kill};
+use gristmill::bench::kill::{Fate, SHORT};
 use gristmill::bench::turn::{Aim, Lengths, play};
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
 const LIMIT: Duration = Duration::from_secs(30);
+const LIMITS: Limits = Limits { ready: LIMIT, over: LIMIT };
 
 fn shape(payload: usize, producers: usize, consumers: usize, batch: usize) -> Shape {
     Shape { pattern: Pattern::OneWay, payload, producers, consumers, batch, capacity: 8, work: 0 }
@@ -54,12 +56,8 @@ pub fn the_engines_pool_has_all_jobs_worked_on_and_goes_on_when_a_worker_dies() 
     }
     assert!(pool.refuses(&shape(64, 1, 2, 1)).is_some() && !pool.is_about(Pattern::OneWay), "it is no queue");
     // So late that who takes the first jobs for the rule is done by then.
-    match isolated(LIMIT, &|| false, || kill(&*pool, &calls(64, 1), Duration::from_millis(25), SHORT)).unwrap() {
-        Ended::Value(Fate::GoesOn { lost: 0, again: 0 }) => {}
-        Ended::Value(fate) => panic!("{fate:?}"),
-        Ended::Failed(why) | Ended::Died(why) => panic!("{why}"),
-        _ => panic!("hangs"),
-    }
+    let fate = attempt(&*pool, &calls(64, 1), Duration::from_millis(25), SHORT, LIMITS, &|| false).unwrap();
+    assert_eq!(fate, Some(Fate::GoesOn { lost: 0, again: 0 }));
 }
 
 pub fn the_engines_pool_has_started_when_all_its_workers_have() {
@@ -139,11 +137,7 @@ pub fn the_engine_goes_on_when_a_consumer_dies_and_threads_have_none_to_kill() {
     let fate = |family| {
         let contender = contenders(family).remove(0);
         let shape = Shape { capacity: 64, ..shape(64, 2, 2, 1) };
-        match isolated(LIMIT, &|| false, || kill(&*contender, &shape, Duration::from_millis(5), SHORT)).unwrap() {
-            Ended::Value(fate) => fate,
-            Ended::Failed(why) | Ended::Died(why) => panic!("{why}"),
-            _ => panic!("hangs"),
-        }
+        attempt(&*contender, &shape, Duration::from_millis(5), SHORT, LIMITS, &|| false).unwrap().unwrap()
     };
     let engine = fate(Family::Engine);
     assert!(matches!(engine, Fate::GoesOn { .. }), "{engine:?}");
