@@ -117,9 +117,13 @@ impl Plan {
 
     /// The first shape in which a contender takes part: the base shape, if it is for queues.
     pub fn first(&self, contender: &dyn Contender) -> Option<Shape> {
-        let takes = |shape: &Shape| contender.is_about(shape.pattern) && contender.refuses(shape).is_none();
-        self.cases.iter().map(|case| case.shape).find(takes)
+        self.cases.iter().map(|case| case.shape).find(|shape| takes(contender, shape))
     }
+}
+
+/// Whether a contender takes part in figures of a shape.
+pub fn takes(contender: &dyn Contender, shape: &Shape) -> bool {
+    contender.is_about(shape.pattern) && contender.refuses(shape).is_none()
 }
 
 /// Not more bytes in a queue than a machine has room for.

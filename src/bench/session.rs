@@ -9,7 +9,7 @@ use super::isolate::{self, Ended, isolated};
 use super::kill::{self, Fate};
 use super::measure;
 use super::noise::{Moment, noise};
-use super::plan::{Case, Plan};
+use super::plan::{Case, Plan, takes};
 use super::report::numbers::count;
 use super::report::words;
 use super::results::{Axis, Entry, Kill, Pace, Results, SCHEMA, Skipped, Summary};
@@ -183,8 +183,7 @@ impl Session<'_> {
 
     /// All players in all rounds: each round in an order of its own, and the next one in the reverse of that.
     fn play_case(&mut self, case: Case, mut players: Vec<Player>) {
-        let allowed = self.allowed.clone();
-        let too_many = allowed.and_then(|allowed| allowed.refuses(&case.shape));
+        let too_many = self.allowed.as_ref().and_then(|allowed| allowed.refuses(&case.shape));
         players.retain(|player| match self.contenders[player.contender].refuses(&case.shape).or_else(|| too_many.clone()) {
             Some(why) => {
                 self.skip(player.contender, Some(case.shape), why);
@@ -251,8 +250,7 @@ impl Session<'_> {
             let name = contender.info().name;
             // The base shape, or for who has no part in that the first one in which it has; somebody must be left to go on.
             let shapes = self.plan.cases.iter().map(|case| Shape { consumers: case.shape.consumers.max(2), ..case.shape });
-            let takes = |shape: &Shape| contender.is_about(shape.pattern) && contender.refuses(shape).is_none();
-            let Some(shape) = { shapes }.find(takes) else { continue };
+            let Some(shape) = { shapes }.find(|shape| takes(contender, shape)) else { continue };
             // Who could not run at all has been told of.
             let ran = self.entries.iter().any(|entry| entry.contender == name && entry.shape.pattern == shape.pattern);
             // One is to look, several are to quote.
