@@ -29,7 +29,7 @@ pub const PATIENT: Patience = Patience { still: Duration::from_millis(1500), set
 pub const SHORT: Patience = Patience { still: Duration::from_millis(300), settled: Duration::from_millis(100) };
 
 /// Who hangs in each of so many first tries is not tried again: that takes the watchdog's time, and says nothing new.
-pub const ENOUGH_HANGS: usize = 3;
+const ENOUGH_HANGS: usize = 3;
 
 /// Payloads that are looked at one by one, at most.
 const TALLIES: usize = 4 << 20;
