@@ -7,11 +7,15 @@ use std::process::Command;
 const SOURCES: [&str; 3] = ["src", "Cargo.toml", "Cargo.lock"];
 
 fn main() {
+    // Also where there is no commit: cargo takes what `cargo package` has built for what is built of the checkout in the same folder.
+    ["build.rs"].iter().chain(&SOURCES).for_each(|source| println!("cargo::rerun-if-changed={source}"));
+    // Without the command there is no benchmark, and nobody reads them.
+    if std::env::var_os("CARGO_FEATURE_CLI").is_none() {
+        return;
+    }
     let rustc = std::env::var_os("RUSTC").unwrap_or_else(|| "rustc".into());
     set("GRISTMILL_COMPILER", said_by(Command::new(rustc).arg("--version")));
     set("GRISTMILL_COMMIT", commit());
-    // Also where there is no commit: cargo takes what `cargo package` has built for what is built of the checkout in the same folder.
-    ["build.rs"].iter().chain(&SOURCES).for_each(|source| println!("cargo::rerun-if-changed={source}"));
 }
 
 fn set(name: &str, value: Option<String>) {
@@ -30,7 +34,8 @@ fn said_by(command: &mut Command) -> Option<String> {
 /// none.
 fn commit() -> Option<String> {
     let here = std::env::var("CARGO_MANIFEST_DIR").ok()?;
-    let git = |arguments: &[&str]| said_by(Command::new("git").args(["-C", &here]).args(arguments));
+    // To look at a checkout must not get in the way of who works in it.
+    let git = |arguments: &[&str]| said_by(Command::new("git").args(["--no-optional-locks", "-C", &here]).args(arguments));
     if Path::new(&git(&["rev-parse", "--show-toplevel"])?).canonicalize().ok()? != Path::new(&here).canonicalize().ok()? {
         return None;
     }

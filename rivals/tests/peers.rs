@@ -1,6 +1,7 @@
 //! Each peer hands over all payloads, is skipped for a reason where it cannot, and leaves nothing behind. Turns are forked from this process, which
 //! must have one thread: so this has no harness.
 
+use gristmill::bench::attempt::Killed;
 use gristmill::bench::contender::{Contender, Opened, Pattern, Result, Shape};
 use gristmill::bench::contenders;
 use gristmill::bench::control::Control;
@@ -119,7 +120,7 @@ fn each_is_late_by_something(peer: &dyn Contender) {
 fn a_death_is_seen(peer: &dyn Contender) {
     let (name, shape) = (peer.info().name, shape(Pattern::OneWay, 64, 1, 2, 1));
     if peer.refuses(&shape).is_none() {
-        let fate = turn(&name, || kill(peer, &shape, Duration::from_millis(5), SHORT)).unwrap();
+        let fate = turn(&name, || kill(peer, &shape, Duration::from_millis(5), SHORT, &Killed::nobody()?)).unwrap();
         println!("{name}: a consumer is killed: {fate:?}");
         assert_ne!(fate, Fate::NoProcess, "{name}");
         if name == "ipc-channel" {

@@ -29,12 +29,12 @@ impl Allowed {
     }
 }
 
-/// A turn's own process, and its participants; who collects results is one of them.
+/// A turn's own process, and the participants that every contender has. With calls these are workers alone: a pool of threads is called, and gets
+/// its results, where the turn is.
 fn needs(shape: &Shape) -> usize {
     1 + match shape.pattern {
         Pattern::OneWay => shape.producers + shape.consumers,
-        Pattern::Calls => 1 + shape.consumers,
-        Pattern::Commands => shape.consumers,
+        Pattern::Calls | Pattern::Commands => shape.consumers,
     }
 }
 
@@ -99,7 +99,7 @@ mod tests {
             |pattern, producers, consumers| Shape { pattern, payload: 8, producers, consumers, batch: 1, capacity: 8, work: 0 };
         let fits = |pattern, producers, consumers| allowed.refuses(&shape(pattern, producers, consumers)).is_none();
         assert!(fits(Pattern::OneWay, 2, 2) && !fits(Pattern::OneWay, 2, 3));
-        assert!(fits(Pattern::Calls, 1, 3) && !fits(Pattern::Calls, 1, 4));
+        assert!(fits(Pattern::Calls, 1, 4) && !fits(Pattern::Calls, 1, 5));
         assert!(fits(Pattern::Commands, 1, 4) && !fits(Pattern::Commands, 1, 5));
         let why = allowed.refuses(&shape(Pattern::OneWay, 4, 4)).unwrap();
         assert_eq!(why, "it needs 9 processes or threads, and this user may have 5 more (a limit)");

@@ -1,5 +1,6 @@
 //! What the death of a consumer costs: it is killed in the middle, and the others are looked at.
 
+use super::attempt::Killed;
 use super::contender::{Contender, Opened, Pool, Result, Shape};
 use super::control::Control;
 use super::participants::Participants;
@@ -28,7 +29,7 @@ pub const PATIENT: Patience = Patience { still: Duration::from_millis(1500), set
 pub const SHORT: Patience = Patience { still: Duration::from_millis(300), settled: Duration::from_millis(100) };
 
 /// Who hangs in each of so many first tries is not tried again: that takes the watchdog's time, and says nothing new.
-pub const ENOUGH_HANGS: usize = 3;
+const ENOUGH_HANGS: usize = 3;
 
 /// Payloads that are looked at one by one, at most.
 const TALLIES: usize = 4 << 20;
@@ -36,7 +37,8 @@ const TALLIES: usize = 4 << 20;
 /// Payloads that are sent afterwards, to see whether anything still moves.
 const AFTER: u64 = 64;
 
-/// Who calls a pool sees no more than that a call does not return: what takes longer than this hangs. The jobs are for less than a second.
+/// Who calls a pool sees no more than that a call does not return: what takes longer than this from the kill on hangs. The jobs are for less than a
+/// second.
 pub const CALL: Duration = Duration::from_secs(8);
 
 /// The same, to look.
@@ -82,16 +84,16 @@ pub enum Fate {
     },
 }
 
-/// Kills the first consumer, or a worker of a pool, `after` the start of the sending.
+/// Kills the first consumer, or a worker of a pool, `after` the start of the sending, and notes when that was.
 ///
 /// # Errors
 /// If the contender does not get as far as that.
-pub fn kill(contender: &dyn Contender, shape: &Shape, after: Duration, patience: Patience) -> Result<Fate> {
+pub fn kill(contender: &dyn Contender, shape: &Shape, after: Duration, patience: Patience, killed: &Killed) -> Result<Fate> {
     let control = Control::tallying(0, TALLIES)?;
     let opened = contender.open(shape, &control)?;
     let opened = match opened {
         Opened::Threads(_) => return Ok(Fate::NoProcess),
-        Opened::Pool(pool) => return kill_worker(pool, shape, after),
+        Opened::Pool(pool) => return kill_worker(pool, shape, after, killed.clone()),
         opened => opened,
     };
     // Left as it is: they end with this process.
@@ -113,6 +115,7 @@ pub fn kill(contender: &dyn Contender, shape: &Shape, after: Duration, patience:
     if unsafe { libc::kill(pid as i32, libc::SIGKILL) } == -1 {
         return Ok(Fate::Skipped { why: format!("the consumer was not killed: {}", std::io::Error::last_os_error()) });
     }
+    killed.note();
     let phase = host.phase();
     participants.expect_death(pid);
     // Once all is sent what comes afterwards can be sent; the rest of these may arrive with it.
@@ -187,7 +190,7 @@ impl Found {
 }
 
 /// In a pool, a job whose worker dies is worked on again, or else a call fails, or hangs.
-fn kill_worker(mut pool: Box<dyn Pool>, shape: &Shape, after: Duration) -> Result<Fate> {
+fn kill_worker(mut pool: Box<dyn Pool>, shape: &Shape, after: Duration, noted: Killed) -> Result<Fate> {
     if pool.generations() == 0 {
         return Ok(Fate::NoProcess);
     }
@@ -215,7 +218,11 @@ fn kill_worker(mut pool: Box<dyn Pool>, shape: &Shape, after: Duration) -> Resul
                 let is_worker = |pid: &u32| program.is_none_or(|program| name(*pid) == program);
                 if let Some(worker) = descendants(std::process::id(), generations).into_iter().rfind(is_worker) {
                     // SAFETY: sends a signal; at worst the process has ended meanwhile, and its parent has yet to wait for it.
-                    return unsafe { libc::kill(worker as i32, libc::SIGKILL) } == 0;
+                    let killed = unsafe { libc::kill(worker as i32, libc::SIGKILL) } == 0;
+                    if killed {
+                        noted.note();
+                    }
+                    return killed;
                 }
                 std::thread::sleep(Duration::from_micros(200));
             }

@@ -4,6 +4,7 @@
 //! participants, contenders, and what these stand on: the page that all share, payloads, work, counters.
 
 mod allowed;
+pub mod attempt;
 mod cgroup;
 pub mod command;
 pub mod contender;

@@ -34,7 +34,8 @@ pub struct Participants {
     /// What was forked here, and is watched here.
     forked: Vec<i32>,
     started: Option<Box<dyn Started>>,
-    room: Option<usize>,
+    /// None if a contender has started them itself.
+    queues: Option<&'static Queues>,
 }
 
 /// The shape of the queue that brings results back.
@@ -49,11 +50,10 @@ impl Participants {
     /// If the system refuses.
     pub fn start(contender: &dyn Contender, opened: Opened, shape: &Shape, control: Control) -> Result<Participants> {
         let control: &'static Control = Box::leak(Box::new(control));
-        let mut all = Participants { control, shape: *shape, pids: vec![], forked: vec![], started: None, room: None };
+        let mut all = Participants { control, shape: *shape, pids: vec![], forked: vec![], started: None, queues: None };
         let (jobs, threads) = match opened {
             Opened::Started(started) => {
                 all.pids = started.pids();
-                all.room = started.room(shape.capacity);
                 all.started = Some(started);
                 return Ok(all);
             }
@@ -69,8 +69,8 @@ impl Participants {
                 _ => return Err("there is no queue for results".into()),
             },
         };
-        all.room = jobs.room(shape.capacity);
         let queues: &'static Queues = Box::leak(Box::new(Queues { jobs, results }));
+        all.queues = Some(queues);
         // Consumers first: none of them can miss anything, and a named queue has its readers when writers come.
         for role in roles(shape) {
             let shape = *shape;
@@ -110,9 +110,13 @@ impl Participants {
         self.control
     }
 
-    /// Payloads that the queue of jobs has room for, if it can tell.
+    /// Payloads that the queue of jobs has room for, if it can tell. It may have to fill another one to know: not while anything is measured.
     pub fn room(&self) -> Option<usize> {
-        self.room
+        let asked = self.shape.capacity;
+        match &self.started {
+            Some(started) => started.room(asked),
+            None => self.queues?.jobs.room(asked),
+        }
     }
 
     /// Whose use is measured: all of them, and what threads this process has for them.

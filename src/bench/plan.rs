@@ -117,9 +117,13 @@ impl Plan {
 
     /// The first shape in which a contender takes part: the base shape, if it is for queues.
     pub fn first(&self, contender: &dyn Contender) -> Option<Shape> {
-        let takes = |shape: &Shape| contender.is_about(shape.pattern) && contender.refuses(shape).is_none();
-        self.cases.iter().map(|case| case.shape).find(takes)
+        self.cases.iter().map(|case| case.shape).find(|shape| takes(contender, shape))
     }
+}
+
+/// Whether a contender takes part in figures of a shape.
+pub fn takes(contender: &dyn Contender, shape: &Shape) -> bool {
+    contender.is_about(shape.pattern) && contender.refuses(shape).is_none()
 }
 
 /// Not more bytes in a queue than a machine has room for.
@@ -131,7 +135,9 @@ fn bounded(shape: Shape) -> Shape {
 mod tests {
     use super::*;
     use crate::bench::contenders;
+    use crate::bench::kill::PATIENT;
     use crate::bench::statistics::ENOUGH;
+    use crate::bench::turn::COMMANDS;
 
     #[test]
     fn no_shape_is_measured_twice_and_none_needs_gigabytes() {
@@ -153,11 +159,23 @@ mod tests {
     #[test]
     fn a_turn_of_a_full_run_is_short_enough_for_all_of_them() {
         let plan = Plan::of(&Options { full: true, ..Options::default() });
-        // What thirty contenders take if nothing is wasted: a warm-up takes half as long again, and a process its start and end.
-        let Lengths { warm_up, measured, paced, .. } = plan.lengths;
-        let around = warm_up * 3 / 2 + Duration::from_millis(35);
-        let round = (measured + around) * plan.cases.len() as u32 + (paced + around) * (1 + plan.shares.len() as u32);
-        let all = round * 30 * plan.rounds as u32;
+        let contenders = contenders::all();
+        let takes = |shape: &Shape| contenders.iter().filter(|contender| takes(&***contender, shape)).count() as u32;
+        // What they take if nothing is wasted: a warm-up takes half as long again, and a process its start and end.
+        let Lengths { warm_up, measured, paced, idle } = plan.lengths;
+        let millis = Duration::from_millis;
+        let around = warm_up * 3 / 2 + millis(35);
+        let case = |case: &Case| match (case.axis, case.shape.pattern) {
+            (Axis::Base, _) => (measured + around) * (takes(&case.shape) + 1),
+            (_, Pattern::Commands) => (measured.mul_f64(COMMANDS) + around) * takes(&case.shape),
+            _ => (measured + around) * takes(&case.shape),
+        };
+        let late = (paced + around) * takes(&plan.base()) * (1 + plan.shares.len() as u32);
+        let count = contenders.len() as u32;
+        let rounds = (plan.cases.iter().map(case).sum::<Duration>() + late + idle * count) * plan.rounds as u32;
+        // A kill is about as far as that from the start, and what was sent takes a few times as long.
+        let kills = (around + millis(100) + PATIENT.settled) * count * plan.kills as u32;
+        let all = rounds + kills;
         assert!(all < Duration::from_secs(36 * 60), "{all:?}");
     }
 

@@ -1,6 +1,7 @@
 //! A run: turns in random order, round by round, and what they say together.
 
 use super::allowed::Allowed;
+use super::attempt::{Limits, attempt};
 use super::contender::{Contender, Info, Pattern, Result, Shape};
 use super::crossover::crossovers;
 use super::environment::{self, Environment};
@@ -8,7 +9,7 @@ use super::isolate::{self, Ended, isolated};
 use super::kill::{self, Fate};
 use super::measure;
 use super::noise::{Moment, noise};
-use super::plan::{Case, Plan};
+use super::plan::{Case, Plan, takes};
 use super::report::numbers::count;
 use super::report::words;
 use super::results::{Axis, Entry, Kill, Pace, Results, SCHEMA, Skipped, Summary};
@@ -182,8 +183,7 @@ impl Session<'_> {
 
     /// All players in all rounds: each round in an order of its own, and the next one in the reverse of that.
     fn play_case(&mut self, case: Case, mut players: Vec<Player>) {
-        let allowed = self.allowed.clone();
-        let too_many = allowed.and_then(|allowed| allowed.refuses(&case.shape));
+        let too_many = self.allowed.as_ref().and_then(|allowed| allowed.refuses(&case.shape));
         players.retain(|player| match self.contenders[player.contender].refuses(&case.shape).or_else(|| too_many.clone()) {
             Some(why) => {
                 self.skip(player.contender, Some(case.shape), why);
@@ -250,14 +250,13 @@ impl Session<'_> {
             let name = contender.info().name;
             // The base shape, or for who has no part in that the first one in which it has; somebody must be left to go on.
             let shapes = self.plan.cases.iter().map(|case| Shape { consumers: case.shape.consumers.max(2), ..case.shape });
-            let takes = |shape: &Shape| contender.is_about(shape.pattern) && contender.refuses(shape).is_none();
-            let Some(shape) = { shapes }.find(takes) else { continue };
+            let Some(shape) = { shapes }.find(|shape| takes(contender, shape)) else { continue };
             // Who could not run at all has been told of.
             let ran = self.entries.iter().any(|entry| entry.contender == name && entry.shape.pattern == shape.pattern);
             // One is to look, several are to quote.
             let (patience, call) =
                 if self.plan.kills > 1 { (kill::PATIENT, kill::CALL) } else { (kill::SHORT, kill::SHORT_CALL) };
-            let limit = if shape.pattern == Pattern::OneWay { GRACE } else { call };
+            let limits = Limits { ready: GRACE, over: if shape.pattern == Pattern::OneWay { GRACE } else { call } };
             let mut fates = vec![];
             for _ in 0..self.plan.kills {
                 if self.partial || !ran || fates.first() == Some(&Fate::NoProcess) || kill::hangs_for_good(&fates) {
@@ -265,13 +264,9 @@ impl Session<'_> {
                 }
                 let after = Duration::from_micros(self.rng.random_range(2_000..30_000));
                 self.tell(&name, &shape);
-                match isolated(limit, self.interrupted, || kill::kill(contender, &shape, after, patience)) {
-                    Ok(Ended::Value(fate)) => fates.push(fate),
-                    Ok(Ended::Interrupted) => self.partial = true,
-                    Ok(Ended::Hung) => fates.push(Fate::Hangs { missing: None }),
-                    Ok(Ended::Died(how)) => fates.push(Fate::Breaks { how }),
-                    // It did not get as far as the kill.
-                    Ok(Ended::Failed(why)) => fates.push(Fate::Skipped { why }),
+                match attempt(contender, &shape, after, patience, limits, self.interrupted) {
+                    Ok(Some(fate)) => fates.push(fate),
+                    Ok(None) => self.partial = true,
                     Err(why) => fates.push(Fate::Skipped { why: why.to_string() }),
                 }
             }

@@ -26,7 +26,7 @@ const LOOK: Duration = Duration::from_millis(1);
 const SAMPLES: usize = 200_000;
 
 /// How many times as long a measured part is at the command line.
-const COMMANDS: f64 = 4.0;
+pub const COMMANDS: f64 = 4.0;
 
 /// How long the parts of a turn take.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]

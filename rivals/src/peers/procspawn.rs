@@ -28,7 +28,7 @@ impl Contender for Procspawn {
     fn open(&self, shape: &Shape, _: &Control) -> Result<Opened> {
         let pool = procspawn::Pool::builder(shape.consumers).disable_stdin().disable_stdout().build()?;
         let mut pool = Calls { pool, shape: *shape };
-        // They are started by threads of the pool: answered calls show that they are there.
+        // They are started by threads of the pool: answered calls show that some are there, and of the others it tells nothing.
         pool.call(0..(shape.consumers * shape.batch) as u64)?;
         Ok(Opened::Pool(Box::new(pool)))
     }

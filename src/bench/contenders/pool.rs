@@ -4,10 +4,15 @@ use crate::bench::contender::{Contender, Family, Info, Opened, Pattern, Pool, Re
 use crate::bench::control::Control;
 use crate::bench::payload::{self, Checker};
 use crate::bench::work::{Work, nanos_a_step};
+use crate::sys::clock::Deadline;
 use crate::{ProcessPool, Task, WaitPolicy, tasks};
 use serde_bytes::ByteBuf;
 use std::convert::Infallible;
 use std::ops::Range;
+use std::time::Duration;
+
+/// Workers that are not there by then do not start.
+const PATIENCE: Duration = Duration::from_secs(30);
 
 /// The contender.
 pub struct EnginePool;
@@ -48,8 +53,9 @@ impl Contender for EnginePool {
             .initializer(load, (shape.payload, shape.work, nanos_a_step()))
             .build(work_on)?;
         let mut jobs = Jobs { pool, shape: *shape };
-        // Answered calls show that its workers are there.
+        // Answered calls show that workers can start, but one that is early may have answered them all.
         jobs.call(0..(shape.consumers * shape.batch) as u64)?;
+        jobs.wait_for_workers()?;
         Ok(Opened::Pool(Box::new(jobs)))
     }
 }
@@ -77,6 +83,19 @@ struct Jobs {
 }
 
 impl Jobs {
+    /// Waits until all workers are there, as other contenders' participants are.
+    fn wait_for_workers(&self) -> Result<()> {
+        let deadline = Deadline::after(PATIENCE);
+        while self.pool.stats().workers.len() < self.shape.consumers {
+            if deadline.passed() {
+                return Err(format!("not ready after {} s", PATIENCE.as_secs()).into());
+            }
+            // Each look takes the pool's lock, and the CPUs are the workers'.
+            std::thread::sleep(Duration::from_micros(100));
+        }
+        Ok(())
+    }
+
     fn payloads(&self, numbers: Range<u64>) -> impl Iterator<Item = ByteBuf> {
         let mut blank = vec![0; self.shape.payload];
         payload::prepare(&mut blank, 0);

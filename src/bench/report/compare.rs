@@ -6,7 +6,7 @@ use super::terminal::Look;
 use super::words::{self, ratio};
 use crate::bench::contender::Family;
 use crate::bench::environment::Environment;
-use crate::bench::results::{Axis, Entry, Results, Verdict as Found};
+use crate::bench::results::{Axis, Results, Verdict as Found};
 use crate::bench::statistics::{ENOUGH, Interval};
 use crate::bench::value::Value;
 use std::fmt::Write;
@@ -77,8 +77,13 @@ fn slack(old: &Results, new: &Results, value: Value) -> f64 {
 
 /// All that both runs have.
 pub fn changes(old: &Results, new: &Results) -> Vec<Change> {
+    compared(old, new).0
+}
+
+/// And how many latencies both have of which one has no p99.
+fn compared(old: &Results, new: &Results) -> (Vec<Change>, usize) {
     let olds = figures(old);
-    let mut changes = vec![];
+    let (mut changes, mut few) = (vec![], 0);
     let (rate, cpu) = (slack(old, new, Value::Rate), slack(old, new, Value::Cpu));
     let slacks = |value| match value {
         Value::Rate => rate,
@@ -97,23 +102,14 @@ pub fn changes(old: &Results, new: &Results) -> Vec<Change> {
             } else {
                 [Value::Rate, Value::Cpu, Value::P50]
             };
+            let lacks = |row: &Row, run: &Results| Value::P99.of_all(&row.entry.rounds, run.clock).is_empty();
+            few += usize::from(figure.axis == Axis::Latency && (lacks(&was, old) || lacks(&row, new)));
             let change = |&value| change(value, (&was, &row), (old.clock, new.clock), figure, slacks(value));
             changes.extend(values.iter().filter_map(change));
         }
     }
     changes.sort_by(|a, b| a.verdict.cmp(&b.verdict).then(far(b).total_cmp(&far(a))));
-    changes
-}
-
-/// Latencies that both runs have, of which one has no p99.
-fn too_few(old: &Results, new: &Results) -> usize {
-    let lacks = |entry: &Entry, run: &Results| Value::P99.of_all(&entry.rounds, run.clock).is_empty();
-    let like = |entry: &&Entry| {
-        let same =
-            |e: &&Entry| (&e.contender, e.axis, e.shape, e.pace) == (&entry.contender, entry.axis, entry.shape, entry.pace);
-        old.entries.iter().find(same).is_some_and(|before| lacks(entry, new) || lacks(before, old))
-    };
-    new.entries.iter().filter(|entry| entry.axis == Axis::Latency).filter(like).count()
+    (changes, few)
 }
 
 /// How far from 1 a ratio is.
@@ -183,7 +179,7 @@ pub fn report(old: &Results, new: &Results, look: Look) -> String {
     for difference in differences(&old.environment, &new.environment) {
         say(&format!("warning: not the same machine: {difference}"), true);
     }
-    let changes = changes(old, new);
+    let (changes, few) = compared(old, new);
     let of = |verdict| changes.iter().filter(|change| change.verdict == verdict).collect::<Vec<_>>();
     for (verdict, title) in [(Verdict::Slower, "Slower or dearer"), (Verdict::Faster, "Faster or cheaper")] {
         let some = of(verdict);
@@ -197,7 +193,6 @@ pub fn report(old: &Results, new: &Results, look: Look) -> String {
     }
     let (same, unknown) = (of(Verdict::Same).len(), of(Verdict::Unknown).len());
     say(&format!("\n{} compared: {same} show no difference (the interval covers 1)", changes.len()), false);
-    let few = too_few(old, new);
     if few > 0 {
         let needed = Value::P99.samples();
         say(&format!("{few} p99 are not compared: of fewer than {needed} payloads in a round they are no figures"), false);
@@ -235,6 +230,7 @@ mod tests {
     use super::super::sample::{self, Builder};
     use super::*;
     use crate::bench::contender::Waits;
+    use crate::bench::results::Entry;
 
     fn run(rate: f64, cpu: f64) -> Results {
         let mut builder = Builder::new();
@@ -321,8 +317,11 @@ mod tests {
             round.late.iter_mut().for_each(|late| late.samples = 999);
         });
         assert_eq!(p99s(&new), 0);
-        let latencies = new.entries.iter().filter(|entry| entry.axis == Axis::Latency).count();
-        assert!(said(&new).contains(&format!("{latencies} p99 are not compared: of fewer than 1000 payloads")));
+        // Who is no contender of the new run is compared in nothing.
+        let gone = new.contenders.remove(0).name;
+        let both = |entry: &&Entry| entry.axis == Axis::Latency && entry.contender != gone;
+        let latencies = new.entries.iter().filter(both).count();
+        assert!(said(&new).contains(&format!("\n{latencies} p99 are not compared: of fewer than 1000 payloads")));
     }
 
     #[test]

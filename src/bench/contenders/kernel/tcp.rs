@@ -60,10 +60,4 @@ impl Net for Loopback {
         sys::set_buffer(stream.as_fd(), Buffer::Send, self.room)?;
         Ok(OwnedFd::from(stream).into())
     }
-
-    /// By the first listener, which nobody else calls yet.
-    fn like(&self) -> io::Result<(File, File)> {
-        let to = self.connect(0)?;
-        Ok((to, self.accept(0)?))
-    }
 }

@@ -51,10 +51,4 @@ impl Net for Unix {
         sys::set_buffer(stream.as_fd(), Buffer::Send, self.room)?;
         Ok(OwnedFd::from(stream).into())
     }
-
-    fn like(&self) -> io::Result<(File, File)> {
-        let (to, from) = UnixStream::pair()?;
-        sys::set_buffer(to.as_fd(), Buffer::Send, self.room)?;
-        Ok((OwnedFd::from(to).into(), OwnedFd::from(from).into()))
-    }
 }

@@ -215,7 +215,8 @@ fn kills(results: &Results) -> String {
     if results.kills.is_empty() {
         return String::new();
     }
-    let told = "<p>A consumer is killed in the middle of the work. Do the others get what is sent afterwards, and how much is lost? Who hangs in each of the first three tries is not tried again.</p>\n";
+    let told = "<p>A consumer is killed in the middle of the work. Do the others get what is sent afterwards, and how much is lost? Who \
+                hangs in each of the first three tries is not tried again.</p>\n";
     told.to_owned() + &tables::kills(results)
 }
 
