@@ -208,7 +208,7 @@ fn faults(name: &str, counts: &refuse::Counts) -> Vec<Fault> {
     let mut faults = vec![];
     for (&(who, call), &count) in counts {
         // The first workers start in each scenario alike; here the replacement is of interest.
-        let once = !alone && !(name == "recovery" && matches!(who, Who::Child(0 | 1)));
+        let once = !(alone || name == "recovery" && matches!(who, Who::Child(0 | 1)));
         // A single worker that cannot be replaced shows the end; two would go on with one.
         // What wants memory each time that it waits is to get along without at any length.
         let lasting = (all || call == "SYS_ppoll") && !name.ends_with("recovery") && matches!(who, Who::Thread(_));

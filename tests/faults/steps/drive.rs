@@ -202,7 +202,8 @@ fn go<S: Scene>(scene: &mut S, id: u16, traced: &mut Traced, point: Point, way: 
         Point::Stepping(to) => way.places[..=to].iter().filter(|&&place| place == way.places[to]).count(),
         Point::End => 0,
     };
-    let mut met = 0;
+    let slowly = matches!(point, Point::Stepping(_));
+    let (mut met, mut region) = (0, vec![]);
     // Since the landmark, where the count begins anew.
     for n in 0..left.saturating_add(DETOUR) {
         let at = traced.at();
@@ -220,6 +221,10 @@ fn go<S: Scene>(scene: &mut S, id: u16, traced: &mut Traced, point: Point, way: 
                 return if to.is_none() { Died::There } else { Died::Elsewhere };
             }
             traced.woken();
+        }
+        if slowly {
+            // As when the way was walked.
+            scene.look().changed(&mut region);
         }
     }
     Died::Elsewhere
