@@ -1,6 +1,8 @@
 //! How fast jobs of 8 bytes go out to worker processes and their results of 8 bytes come back.
 //!
 //! Everything is measured in one run, so that the ratios hold on any machine; the rival over pipes is in `pipe`, gristmill in `ring`.
+//!
+//! `gristmill bench` measures all else between processes; this stays because the README's table of queues is made by it.
 
 mod pipe;
 mod ring;
@@ -111,7 +113,6 @@ fn main() {
     if pipe::is_worker() {
         pipe::worker_main();
     }
-    ring::init();
     let mut criterion = Criterion::default().without_plots().configure_from_args();
     throughput(&mut criterion);
     latency(&mut criterion);

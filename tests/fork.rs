@@ -1,5 +1,7 @@
 //! Workers by fork. The program must have one thread when the pool is built, so this has no harness.
 
+use gristmill::sys::fork::threads;
+use gristmill::sys::thread::Thread;
 use gristmill::{Error, Exit, JobError, ProcessPool, StartMethod, tasks};
 use std::sync::OnceLock;
 
@@ -13,11 +15,36 @@ fn look(n: usize) -> u64 {
     TABLE.get().map_or(0, |table| table[n])
 }
 
+/// The first thread of a process stays in /proc until the others have ended; whoever has joined a thread finds it there for a moment, too.
+fn a_thread_that_has_ended_is_not_counted() {
+    // SAFETY: this process has one thread, so the child is whole.
+    let child = unsafe { libc::fork() };
+    if child == 0 {
+        let first = format!("/proc/self/task/{}/stat", std::process::id());
+        let second = Thread::start(c"second", move || {
+            while !std::fs::read_to_string(&first).unwrap().contains(") Z ") {
+                std::thread::yield_now();
+            }
+            let right = matches!(threads(), Ok(1));
+            // SAFETY: ends the process.
+            unsafe { libc::_exit(if right { 42 } else { 1 }) };
+        });
+        assert!(second.is_ok() && threads().unwrap() == 2);
+        // SAFETY: ends this thread, which owns nothing that the other one uses.
+        unsafe { libc::syscall(libc::SYS_exit, 0) };
+    }
+    let mut status = 0;
+    // SAFETY: `status` is valid to write to, and the child is nobody else's.
+    assert_eq!(unsafe { libc::waitpid(child, &mut status, 0) }, child);
+    assert!(libc::WIFEXITED(status) && libc::WEXITSTATUS(status) == 42, "one is counted that has ended: status {status:#x}");
+}
+
 fn main() {
     gristmill::init(tasks![look]);
     // A hang ends here, with a signal that is no success.
     // SAFETY: the call touches no memory.
     unsafe { libc::alarm(120) };
+    a_thread_that_has_ended_is_not_counted();
     TABLE.set((0..1000).map(|n| 3 * n).collect()).unwrap();
 
     let builder = || ProcessPool::builder().workers(3).start_method(StartMethod::Fork);

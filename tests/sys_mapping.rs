@@ -285,6 +285,8 @@ mod named {
         drop(m);
         assert!(!shm(&name).exists());
         assert_eq!(get(&inherited, 9), 99);
+        let late = Mapping::from_fd(inherited.fd().try_clone_to_owned().unwrap()).unwrap();
+        assert_eq!(get(&late, 9), 99, "without the name it is what it was");
         assert!(matches!(Mapping::open_named(&name), Err(MapError::System { action: "open", .. })));
     }
 

@@ -3,7 +3,7 @@
 //! One thread of the parent puts all jobs, joins, and reads the results; the workers loop on `get`. While the parent waits for a slot or in
 //! `join`, the library moves results out of its way.
 
-use gristmill::{Daemons, Mill, PodJoinableQueue, PodQueue, tasks};
+use gristmill::{Daemons, Mill, PodJoinableQueue, PodQueue};
 use std::time::Duration;
 
 /// Jobs and results that the region has room for.
@@ -39,10 +39,7 @@ fn many(jobs: &PodJoinableQueue<u64>, results: &PodQueue<u64>) {
     }
 }
 
-/// Makes workers of processes that were started as such; call it first in `main`.
-pub fn init() {
-    gristmill::init(tasks![single, many]);
-}
+gristmill::init_before_main!(single, many);
 
 /// A Mill with its workers.
 pub struct RingPool {

@@ -36,7 +36,7 @@ fn main() -> ExitCode {
         figures::slices::few_from_to,
         figures::slices::many_from_to,
     ];
-    gristmill::init([tasks, gristmill::bench::contenders::engine::registry()].into_iter().flatten().collect());
+    gristmill::init([tasks, gristmill::bench::contenders::registry()].into_iter().flatten().collect());
     if pipe::is_worker() {
         pipe::worker_main();
     }

@@ -79,8 +79,8 @@ impl Outcome {
     }
 }
 
-/// Runs all lanes in each round, in an order of chance. Each is started anew, so that none waits, or spins, beside another, and runs some jobs before it
-/// is measured.
+/// Runs all lanes in each round, in an order of chance. Each is started anew, so that none waits, or spins, beside another, and runs some jobs before
+/// it is measured.
 pub fn race(options: &Options, mut lanes: Vec<Lane>) -> Vec<Outcome> {
     lanes.retain(|lane| options.takes_part(&lane.name));
     let mut outcomes: Vec<Outcome> = Vec::new();

@@ -1,8 +1,9 @@
 //! Each peer hands over all payloads, is skipped for a reason where it cannot, and leaves nothing behind. Turns are forked from this process, which
 //! must have one thread: so this has no harness.
 
+use gristmill::bench::attempt::Killed;
 use gristmill::bench::contender::{Contender, Opened, Pattern, Result, Shape};
-use gristmill::bench::contenders::engine;
+use gristmill::bench::contenders;
 use gristmill::bench::control::Control;
 use gristmill::bench::isolate::{Ended, adopt_orphans, isolated};
 use gristmill::bench::kill::{Fate, SHORT, kill};
@@ -16,7 +17,7 @@ use std::time::Duration;
 const LIMIT: Duration = Duration::from_secs(60);
 
 fn main() {
-    gristmill::init(engine::registry());
+    gristmill::init(contenders::registry());
     peers::init();
     // A hang that no turn's limit ends is ended here, with a signal that is no success.
     // SAFETY: the call touches no memory.
@@ -107,7 +108,7 @@ fn all_arrive(peer: &dyn Contender, shape: &Shape) -> bool {
 fn each_is_late_by_something(peer: &dyn Contender) {
     let (name, shape) = (peer.info().name, shape(Pattern::OneWay, 64, 1, 1, 1));
     if peer.refuses(&shape).is_none() {
-        let lengths = Lengths { measured: Duration::from_millis(100), ..Lengths::shortest() };
+        let lengths = Lengths { paced: Duration::from_millis(100), ..Lengths::shortest() };
         let played = turn(&name, || play(peer, &shape, &lengths, Aim::Latency { rate: 1000.0 })).unwrap();
         let late = played.late.unwrap();
         assert_eq!(late.samples, played.jobs, "{name}: {late:?}");
@@ -119,7 +120,7 @@ fn each_is_late_by_something(peer: &dyn Contender) {
 fn a_death_is_seen(peer: &dyn Contender) {
     let (name, shape) = (peer.info().name, shape(Pattern::OneWay, 64, 1, 2, 1));
     if peer.refuses(&shape).is_none() {
-        let fate = turn(&name, || kill(peer, &shape, Duration::from_millis(5), SHORT)).unwrap();
+        let fate = turn(&name, || kill(peer, &shape, Duration::from_millis(5), SHORT, &Killed::nobody()?)).unwrap();
         println!("{name}: a consumer is killed: {fate:?}");
         assert_ne!(fate, Fate::NoProcess, "{name}");
         if name == "ipc-channel" {

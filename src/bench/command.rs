@@ -1,5 +1,6 @@
 //! What the command does: chooses, runs, reports.
 
+use super::allowed::Allowed;
 use super::contender::{Contender, Result};
 use super::options::{self, Compare, Options};
 use super::output::Output;
@@ -47,6 +48,11 @@ pub fn bench(options: &Options, all: Vec<Box<dyn Contender>>, command: &str, int
         Ok(contenders) => contenders,
         Err(why) => return Ending::Usage(why.to_string()),
     };
+    let plan = Plan::of(options);
+    let allowed = Allowed::now();
+    if let Some(why) = allowed.as_ref().and_then(|allowed| allowed.refuses(&plan.base())) {
+        return Ending::Usage(format!("a figure of {}: {why}", plan.base()));
+    }
     let paths = [&options.json, &options.csv, &options.html].map(Option::as_deref);
     let outputs = match Output::open_all(&paths) {
         Ok(outputs) => outputs,
@@ -59,7 +65,7 @@ pub fn bench(options: &Options, all: Vec<Box<dyn Contender>>, command: &str, int
     let style = ProgressStyle::with_template("{bar:30} {pos}/{len} {elapsed} {wide_msg}")
         .unwrap_or_else(|_| ProgressStyle::default_bar());
     let bar = Bar(ProgressBar::new(1).with_style(style));
-    let results = session::run(&contenders, &Plan::of(options), seed, command, interrupted, &bar);
+    let results = session::run(&contenders, &plan, allowed, seed, command, interrupted, &bar);
     bar.0.finish_and_clear();
     let results = match results {
         Ok(results) => results,

@@ -183,6 +183,11 @@ pub trait Queue: Sync {
     /// If the system refuses.
     fn receiver(&self, consumer: usize) -> Result<Box<dyn Receiver + '_>>;
 
+    /// Payloads of the turn's size that it has room for, of so many that were asked for; `None` if nobody can tell.
+    fn room(&self, asked: usize) -> Option<usize> {
+        Some(asked)
+    }
+
     /// Lets go of what only participants need, now that they are forked: a dead one's end must not live on in who never uses it.
     fn forked(&self) {}
 }
@@ -191,6 +196,11 @@ pub trait Queue: Sync {
 pub trait Started {
     /// Their processes: producers first, in the order of their seats.
     fn pids(&self) -> Vec<u32>;
+
+    /// See [`Queue::room`].
+    fn room(&self, asked: usize) -> Option<usize> {
+        Some(asked)
+    }
 
     /// Sees whether one of them has died, as far as the contender can tell.
     ///
@@ -211,6 +221,11 @@ pub trait Pool {
     /// # Errors
     /// If a job failed.
     fn call(&mut self, numbers: Range<u64>) -> Result<u64>;
+
+    /// Payloads that can be under way at a time, if there is such a bound.
+    fn room(&self) -> Option<usize> {
+        None
+    }
 
     /// The workers' processes; none if they are threads.
     fn pids(&self) -> Vec<u32>;

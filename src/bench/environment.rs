@@ -43,9 +43,9 @@ pub struct Environment {
     pub load_before: String,
     /// And after.
     pub load_after: String,
-    /// The compiler, if there is one now.
+    /// The compiler that has built this.
     pub compiler: String,
-    /// The commit, if this is a checkout.
+    /// The commit that this was built of, if that was a checkout.
     pub commit: String,
     /// Whether it was built with optimization.
     pub optimized: bool,
@@ -89,8 +89,8 @@ impl Environment {
             pinning: "none: the kernel places all participants".into(),
             load_before: load(),
             load_after: String::new(),
-            compiler: said_by("rustc", &["--version"]).unwrap_or_else(unknown),
-            commit: commit().unwrap_or_else(unknown),
+            compiler: option_env!("GRISTMILL_COMPILER").map_or_else(unknown, str::to_owned),
+            commit: option_env!("GRISTMILL_COMMIT").map_or_else(unknown, str::to_owned),
             optimized: !cfg!(debug_assertions),
         }
     }
@@ -182,16 +182,29 @@ fn system_calls() -> String {
     format!("cannot be counted: {why}")
 }
 
-fn commit() -> Option<String> {
-    let git = |arguments: &[&str]| said_by("git", &[&["-C", env!("CARGO_MANIFEST_DIR")], arguments].concat());
-    let commit = git(&["rev-parse", "--short", "HEAD"])?;
-    let clean = git(&["status", "--porcelain", "--untracked-files=no"]).is_some_and(|changes| changes.is_empty());
-    Some(if clean { commit } else { format!("{commit} with changes") })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn compiler_and_commit_are_those_of_the_build() {
+        let here = Environment::now();
+        assert!(here.compiler.starts_with("rustc 1."), "{}", here.compiler);
+        let folder = env!("CARGO_MANIFEST_DIR");
+        let git = |arguments: &[&str]| said_by("git", &[&["-C", folder, "rev-parse"], arguments].concat());
+        let whole = |path: &str| fs::canonicalize(path).ok();
+        // Out of a checkout, or in somebody else's, the build has none to note.
+        let ours = git(&["--show-toplevel"]).is_some_and(|top| whole(&top) == whole(folder));
+        let noted = here.commit.strip_suffix(" with changes").unwrap_or(&here.commit);
+        if !ours {
+            assert_eq!(noted, "unknown");
+        } else if here.optimized {
+            assert_eq!(noted, git(&["--short", "HEAD"]).unwrap());
+        } else {
+            // Not built anew for each commit: it is this one, or one before.
+            assert!(noted.len() >= 7 && noted.chars().all(|c| c.is_ascii_hexdigit()), "{noted}");
+        }
+    }
 
     #[test]
     fn smt_is_seen_in_the_number_of_siblings_too() {

@@ -45,6 +45,19 @@ pub fn isolated<T: Serialize + DeserializeOwned>(
     interrupted: &dyn Fn() -> bool,
     body: impl FnOnce() -> Result<T>,
 ) -> Result<Ended<T>> {
+    let deadline = Deadline::after(limit);
+    isolated_until(&|| deadline, interrupted, body)
+}
+
+/// The same; `deadline` is asked as often as `interrupted`: it may hang on how far the process is.
+///
+/// # Errors
+/// If the system refuses to make the process.
+pub fn isolated_until<T: Serialize + DeserializeOwned>(
+    deadline: &dyn Fn() -> Deadline,
+    interrupted: &dyn Fn() -> bool,
+    body: impl FnOnce() -> Result<T>,
+) -> Result<Ended<T>> {
     if crate::sys::fork::threads()? != 1 {
         return Err("a turn's process cannot be forked: this process has several threads".into());
     }
@@ -66,7 +79,7 @@ pub fn isolated<T: Serialize + DeserializeOwned>(
         }
         pid => {
             drop(writer);
-            let ended = follow(reader, Deadline::after(limit), interrupted);
+            let ended = follow(reader, deadline, interrupted);
             left.close();
             kill(pid);
             let status = reap(pid);
@@ -97,16 +110,20 @@ fn caught<T>(body: impl FnOnce() -> Result<T>) -> Result<T> {
 }
 
 /// Reads until the end; `None` if that does not come in time.
-fn follow(mut reader: PipeReader, deadline: Deadline, interrupted: &dyn Fn() -> bool) -> io::Result<Option<Vec<u8>>> {
+fn follow(
+    mut reader: PipeReader,
+    deadline: &dyn Fn() -> Deadline,
+    interrupted: &dyn Fn() -> bool,
+) -> io::Result<Option<Vec<u8>>> {
     let mut bytes = vec![];
     loop {
         if interrupted() {
             return Err(io::ErrorKind::Interrupted.into());
         }
-        let soon = Deadline::after(Duration::from_millis(50)).min(deadline);
+        let soon = Deadline::after(Duration::from_millis(50)).min(deadline());
         let readable = poll::poll(&[reader.as_fd()], Some(soon)).is_ok_and(|ready| ready[0]);
         if !readable {
-            if deadline.passed() {
+            if deadline().passed() {
                 return Ok(None);
             }
             continue;

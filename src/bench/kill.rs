@@ -1,5 +1,6 @@
 //! What the death of a consumer costs: it is killed in the middle, and the others are looked at.
 
+use super::attempt::Killed;
 use super::contender::{Contender, Opened, Pool, Result, Shape};
 use super::control::Control;
 use super::participants::Participants;
@@ -12,11 +13,23 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::Duration;
 
-/// Without a payload for so long, nothing moves any more: where there is time.
-pub const PATIENT: Duration = Duration::from_millis(1500);
+/// How long is waited before a verdict.
+#[derive(Clone, Copy, Debug)]
+pub struct Patience {
+    /// Without a payload for so long nothing moves any more.
+    pub still: Duration,
+    /// And for so long once everything that was sent after the kill has arrived: what is worked on again comes by then.
+    pub settled: Duration,
+}
 
-/// The same, to look and not to quote.
-pub const SHORT: Duration = Duration::from_millis(300);
+/// To quote.
+pub const PATIENT: Patience = Patience { still: Duration::from_millis(1500), settled: Duration::from_millis(300) };
+
+/// To look.
+pub const SHORT: Patience = Patience { still: Duration::from_millis(300), settled: Duration::from_millis(100) };
+
+/// Who hangs in each of so many first tries is not tried again: that takes the watchdog's time, and says nothing new.
+const ENOUGH_HANGS: usize = 3;
 
 /// Payloads that are looked at one by one, at most.
 const TALLIES: usize = 4 << 20;
@@ -24,8 +37,15 @@ const TALLIES: usize = 4 << 20;
 /// Payloads that are sent afterwards, to see whether anything still moves.
 const AFTER: u64 = 64;
 
-/// Who calls a pool sees no more than that a call does not return: what takes longer than this hangs.
-pub const CALL: Duration = Duration::from_secs(15);
+/// Who calls a pool sees no more than that a call does not return: what takes longer than this from the kill on hangs. The jobs are for less than a
+/// second.
+pub const CALL: Duration = Duration::from_secs(8);
+
+/// The same, to look.
+pub const SHORT_CALL: Duration = Duration::from_secs(3);
+
+/// Jobs that take so many nanoseconds together show how fast a pool is.
+const WARM: u64 = 5_000_000;
 
 /// What became of the others.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -64,16 +84,16 @@ pub enum Fate {
     },
 }
 
-/// Kills the first consumer, or a worker of a pool, `after` the start of the sending. Nothing moves any more if nothing has for `still`.
+/// Kills the first consumer, or a worker of a pool, `after` the start of the sending, and notes when that was.
 ///
 /// # Errors
 /// If the contender does not get as far as that.
-pub fn kill(contender: &dyn Contender, shape: &Shape, after: Duration, still: Duration) -> Result<Fate> {
+pub fn kill(contender: &dyn Contender, shape: &Shape, after: Duration, patience: Patience, killed: &Killed) -> Result<Fate> {
     let control = Control::tallying(0, TALLIES)?;
     let opened = contender.open(shape, &control)?;
     let opened = match opened {
         Opened::Threads(_) => return Ok(Fate::NoProcess),
-        Opened::Pool(pool) => return kill_worker(pool, shape, after),
+        Opened::Pool(pool) => return kill_worker(pool, shape, after, killed.clone()),
         opened => opened,
     };
     // Left as it is: they end with this process.
@@ -95,21 +115,37 @@ pub fn kill(contender: &dyn Contender, shape: &Shape, after: Duration, still: Du
     if unsafe { libc::kill(pid as i32, libc::SIGKILL) } == -1 {
         return Ok(Fate::Skipped { why: format!("the consumer was not killed: {}", std::io::Error::last_os_error()) });
     }
+    killed.note();
     let phase = host.phase();
     participants.expect_death(pid);
-    if let Err(why) = until_still(participants, still) {
+    // Once all is sent what comes afterwards can be sent; the rest of these may arrive with it.
+    let sent = || participants.producers_are_done(phase);
+    if let Err(why) = until_still(participants, patience.still, Duration::ZERO, sent) {
         return Ok(Fate::Breaks { how: why.to_string() });
     }
-    let mut host = Host::new(participants, shape, phase);
-    host.order(AFTER.div_ceil(producers), None);
-    if let Err(why) = until_still(participants, still) {
-        return Ok(Fate::Breaks { how: why.to_string() });
+    // Who waits for ever with these never comes to others.
+    let mut last = phase;
+    if sent() {
+        let mut host = Host::new(participants, shape, phase);
+        host.order(AFTER.div_ceil(producers), None);
+        last = host.phase();
+        let all = || {
+            participants.producers_are_done(last) && Found::of(participants, shape, from + each, from + each).later_lost == 0
+        };
+        if let Err(why) = until_still(participants, patience.still, patience.settled, all) {
+            return Ok(Fate::Breaks { how: why.to_string() });
+        }
     }
     let found = Found::of(participants, shape, from, from + each);
     Ok(match participants.wrong() {
-        0 => found.fate(participants.producers_are_done(host.phase())),
+        0 => found.fate(participants.producers_are_done(last)),
         wrong => Fate::Breaks { how: format!("{wrong} payloads were not as they were sent") },
     })
+}
+
+/// Whether so many have hung, and nothing else has happened, that no more need be tried.
+pub fn hangs_for_good(fates: &[Fate]) -> bool {
+    fates.len() >= ENOUGH_HANGS && fates.iter().all(|fate| matches!(fate, Fate::Hangs { .. }))
 }
 
 /// Payloads that were sent, each looked at by itself: as many lost as doubled are not none.
@@ -154,14 +190,22 @@ impl Found {
 }
 
 /// In a pool, a job whose worker dies is worked on again, or else a call fails, or hangs.
-fn kill_worker(mut pool: Box<dyn Pool>, shape: &Shape, after: Duration) -> Result<Fate> {
+fn kill_worker(mut pool: Box<dyn Pool>, shape: &Shape, after: Duration, noted: Killed) -> Result<Fate> {
     if pool.generations() == 0 {
         return Ok(Fate::NoProcess);
     }
     let batch = shape.batch as u64;
-    let start = clock::now();
-    pool.call(0..4 * batch)?;
-    let rate = 4.0 * batch as f64 * 1e9 / (clock::now() - start) as f64;
+    // A few jobs take as long as the way to them: of how many there are in a second that says nothing.
+    let mut few = 4 * batch;
+    let rate = loop {
+        let start = clock::now();
+        pool.call(0..few)?;
+        let took = clock::now() - start;
+        if took >= WARM {
+            break few as f64 * 1e9 / took as f64;
+        }
+        few *= 4;
+    };
     // So many that the kill is in the middle, also if the first ones took longer than others will.
     let jobs = ((rate * 20.0 * after.as_secs_f64()) as u64).max(20 * batch);
     let (generations, program, over) = (pool.generations(), pool.program(), Arc::new(AtomicBool::new(false)));
@@ -174,7 +218,11 @@ fn kill_worker(mut pool: Box<dyn Pool>, shape: &Shape, after: Duration) -> Resul
                 let is_worker = |pid: &u32| program.is_none_or(|program| name(*pid) == program);
                 if let Some(worker) = descendants(std::process::id(), generations).into_iter().rfind(is_worker) {
                     // SAFETY: sends a signal; at worst the process has ended meanwhile, and its parent has yet to wait for it.
-                    return unsafe { libc::kill(worker as i32, libc::SIGKILL) } == 0;
+                    let killed = unsafe { libc::kill(worker as i32, libc::SIGKILL) } == 0;
+                    if killed {
+                        noted.note();
+                    }
+                    return killed;
                 }
                 std::thread::sleep(Duration::from_micros(200));
             }
@@ -215,18 +263,21 @@ fn descendants(pid: u32, generations: usize) -> Vec<u32> {
     children.flat_map(|child| descendants(child, generations - 1)).collect()
 }
 
-/// Waits until nothing has been received for a while, or somebody has given up.
-fn until_still(participants: &Participants, still: Duration) -> Result<()> {
+/// Waits until nothing has been received for `still`, or, once there is nothing more to come, for `settled`; or somebody has given up.
+fn until_still(participants: &Participants, still: Duration, settled: Duration, all: impl Fn() -> bool) -> Result<()> {
     let (mut last, mut moved) = (participants.received(), clock::now());
-    while clock::now() - moved < still.as_nanos() as u64 {
-        std::thread::sleep(Duration::from_millis(5));
+    loop {
+        let quiet = Duration::from_nanos(clock::now() - moved);
+        if quiet >= still || (quiet >= settled && all()) {
+            return Ok(());
+        }
+        std::thread::sleep(Duration::from_millis(2));
         participants.look_after()?;
         let received = participants.received();
         if received != last {
             (last, moved) = (received, clock::now());
         }
     }
-    Ok(())
 }
 
 #[cfg(test)]
@@ -251,6 +302,14 @@ mod tests {
         assert_eq!(fate(&[(0, false), (0, true)], true), Fate::Hangs { missing: Some(2) }, "nothing moves");
         assert_eq!(fate(&[(1, false), (1, true)], false), Fate::Hangs { missing: Some(0) }, "who sends waits for ever");
         assert_eq!(fate(&[(1, false)], true), Fate::Hangs { missing: Some(0) });
+    }
+
+    #[test]
+    fn only_who_always_hangs_is_not_tried_again() {
+        let hangs = || Fate::Hangs { missing: None };
+        let fates = [hangs(), hangs(), hangs()];
+        assert!(hangs_for_good(&fates) && !hangs_for_good(&fates[1..]));
+        assert!(!hangs_for_good(&[hangs(), Fate::GoesOn { lost: 1, again: 0 }, hangs(), hangs()]));
     }
 
     #[test]

@@ -3,6 +3,8 @@
 //! Each part uses only those below it: reports, the session (rounds in random order), the turn (one contender in a process of its own), its
 //! participants, contenders, and what these stand on: the page that all share, payloads, work, counters.
 
+mod allowed;
+pub mod attempt;
 mod cgroup;
 pub mod command;
 pub mod contender;

@@ -12,11 +12,11 @@ pub struct Options {
     #[command(subcommand)]
     pub task: Option<Task>,
 
-    /// Under a minute: the base figure, batches and calls, few rounds, kills only with --only; to look, not to quote (the default)
+    /// Under a minute: the base figure, batches and calls, few rounds, one kill each; to look, not to quote (the default)
     #[arg(long, conflicts_with = "full")]
     pub quick: bool,
 
-    /// All axes and more rounds: takes most of an hour
+    /// All axes and more rounds: about 40 minutes on two cores
     #[arg(long)]
     pub full: bool,
 

@@ -34,6 +34,8 @@ pub struct Participants {
     /// What was forked here, and is watched here.
     forked: Vec<i32>,
     started: Option<Box<dyn Started>>,
+    /// None if a contender has started them itself.
+    queues: Option<&'static Queues>,
 }
 
 /// The shape of the queue that brings results back.
@@ -48,7 +50,7 @@ impl Participants {
     /// If the system refuses.
     pub fn start(contender: &dyn Contender, opened: Opened, shape: &Shape, control: Control) -> Result<Participants> {
         let control: &'static Control = Box::leak(Box::new(control));
-        let mut all = Participants { control, shape: *shape, pids: vec![], forked: vec![], started: None };
+        let mut all = Participants { control, shape: *shape, pids: vec![], forked: vec![], started: None, queues: None };
         let (jobs, threads) = match opened {
             Opened::Started(started) => {
                 all.pids = started.pids();
@@ -68,6 +70,7 @@ impl Participants {
             },
         };
         let queues: &'static Queues = Box::leak(Box::new(Queues { jobs, results }));
+        all.queues = Some(queues);
         // Consumers first: none of them can miss anything, and a named queue has its readers when writers come.
         for role in roles(shape) {
             let shape = *shape;
@@ -105,6 +108,15 @@ impl Participants {
     /// The page that all share.
     pub fn control(&self) -> &Control {
         self.control
+    }
+
+    /// Payloads that the queue of jobs has room for, if it can tell. It may have to fill another one to know: not while anything is measured.
+    pub fn room(&self) -> Option<usize> {
+        let asked = self.shape.capacity;
+        match &self.started {
+            Some(started) => started.room(asked),
+            None => self.queues?.jobs.room(asked),
+        }
     }
 
     /// Whose use is measured: all of them, and what threads this process has for them.

@@ -1,6 +1,6 @@
 //! What a run consists of: which shapes, how long, how often.
 
-use super::contender::{Pattern, Shape};
+use super::contender::{Contender, Pattern, Shape};
 use super::options::Options;
 use super::results::Axis;
 use super::turn::Lengths;
@@ -99,13 +99,14 @@ impl Plan {
         }
         let millis = Duration::from_millis;
         let lengths = match full {
-            true => Lengths { warm_up: millis(100), measured: millis(300), idle: millis(100) },
-            false => Lengths { warm_up: millis(20), measured: millis(60), idle: millis(0) },
+            // Thirty contenders in all figures and rounds are six thousand turns, of which forty minutes have room for so much of each.
+            true => Lengths { warm_up: millis(50), measured: millis(200), paced: millis(250), idle: millis(100) },
+            false => Lengths { warm_up: millis(15), measured: millis(45), paced: millis(45), idle: millis(0) },
         };
         let rounds = options.rounds.unwrap_or(if full { 7 } else { 3 });
         let shares = if full { vec![0.1, 0.5, 0.8] } else { vec![] };
-        // To see that somebody hangs takes seconds: too many of them for a minute.
-        let kills = if full { 10 } else { usize::from(!options.only.is_empty()) };
+        // Once is to look.
+        let kills = if full { 10 } else { 1 };
         Plan { cases, rounds, lengths, shares, common: 5_000.0, kills }
     }
 
@@ -113,6 +114,16 @@ impl Plan {
     pub fn base(&self) -> Shape {
         self.cases[0].shape
     }
+
+    /// The first shape in which a contender takes part: the base shape, if it is for queues.
+    pub fn first(&self, contender: &dyn Contender) -> Option<Shape> {
+        self.cases.iter().map(|case| case.shape).find(|shape| takes(contender, shape))
+    }
+}
+
+/// Whether a contender takes part in figures of a shape.
+pub fn takes(contender: &dyn Contender, shape: &Shape) -> bool {
+    contender.is_about(shape.pattern) && contender.refuses(shape).is_none()
 }
 
 /// Not more bytes in a queue than a machine has room for.
@@ -123,6 +134,10 @@ fn bounded(shape: Shape) -> Shape {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::bench::contenders;
+    use crate::bench::kill::PATIENT;
+    use crate::bench::statistics::ENOUGH;
+    use crate::bench::turn::COMMANDS;
 
     #[test]
     fn no_shape_is_measured_twice_and_none_needs_gigabytes() {
@@ -132,6 +147,48 @@ mod tests {
             assert!(!plan.cases[..n].iter().any(|other| other.shape == case.shape), "{case:?}");
         }
         assert!(plan.cases.len() > 20);
+    }
+
+    #[test]
+    fn a_full_run_has_rounds_to_compare_and_samples_for_p99() {
+        let plan = Plan::of(&Options { full: true, ..Options::default() });
+        assert!(plan.rounds >= ENOUGH);
+        assert!(plan.common * plan.lengths.paced.as_secs_f64() >= 1_000.0);
+    }
+
+    #[test]
+    fn a_turn_of_a_full_run_is_short_enough_for_all_of_them() {
+        let plan = Plan::of(&Options { full: true, ..Options::default() });
+        let contenders = contenders::all();
+        let takes = |shape: &Shape| contenders.iter().filter(|contender| takes(&***contender, shape)).count() as u32;
+        // What they take if nothing is wasted: a warm-up takes half as long again, and a process its start and end.
+        let Lengths { warm_up, measured, paced, idle } = plan.lengths;
+        let millis = Duration::from_millis;
+        let around = warm_up * 3 / 2 + millis(35);
+        let case = |case: &Case| match (case.axis, case.shape.pattern) {
+            (Axis::Base, _) => (measured + around) * (takes(&case.shape) + 1),
+            (_, Pattern::Commands) => (measured.mul_f64(COMMANDS) + around) * takes(&case.shape),
+            _ => (measured + around) * takes(&case.shape),
+        };
+        let late = (paced + around) * takes(&plan.base()) * (1 + plan.shares.len() as u32);
+        let count = contenders.len() as u32;
+        let rounds = (plan.cases.iter().map(case).sum::<Duration>() + late + idle * count) * plan.rounds as u32;
+        // A kill is about as far as that from the start, and what was sent takes a few times as long.
+        let kills = (around + millis(100) + PATIENT.settled) * count * plan.kills as u32;
+        let all = rounds + kills;
+        assert!(all < Duration::from_secs(36 * 60), "{all:?}");
+    }
+
+    #[test]
+    fn who_has_no_part_in_the_base_shape_is_idle_in_the_first_one_in_which_it_has() {
+        let plan = Plan::of(&Options::default());
+        let pattern = |name: &str| {
+            let all = contenders::all();
+            let contender = all.iter().find(|contender| contender.info().name == name).unwrap();
+            plan.first(&**contender).unwrap().pattern
+        };
+        assert_eq!([pattern("pipe-each"), pattern("threads-rayon")], [Pattern::OneWay, Pattern::Calls]);
+        assert_eq!(plan.first(&*contenders::all()[0]), Some(plan.base()));
     }
 
     #[test]

@@ -8,7 +8,7 @@ use super::turn::{Aim, Played};
 use serde::{Deserialize, Serialize};
 
 /// The version of this format. A reader refuses others.
-pub const SCHEMA: u32 = 2;
+pub const SCHEMA: u32 = 3;
 
 /// What is varied in a group of figures.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -84,9 +84,9 @@ pub struct Summary {
     pub start_up: Interval,
     /// Half of the payloads were not later than this, in nanoseconds; the clock's own cost is subtracted.
     pub p50: Option<Interval>,
-    /// 99 of 100.
+    /// 99 of 100; `None` if the rounds had too few payloads for that.
     pub p99: Option<Interval>,
-    /// 999 of 1000.
+    /// 999 of 1000; likewise.
     pub p999: Option<Interval>,
 }
 

@@ -1,5 +1,7 @@
 //! A run: turns in random order, round by round, and what they say together.
 
+use super::allowed::Allowed;
+use super::attempt::{Limits, attempt};
 use super::contender::{Contender, Info, Pattern, Result, Shape};
 use super::crossover::crossovers;
 use super::environment::{self, Environment};
@@ -7,7 +9,7 @@ use super::isolate::{self, Ended, isolated};
 use super::kill::{self, Fate};
 use super::measure;
 use super::noise::{Moment, noise};
-use super::plan::{Case, Plan};
+use super::plan::{Case, Plan, takes};
 use super::report::numbers::count;
 use super::report::words;
 use super::results::{Axis, Entry, Kill, Pace, Results, SCHEMA, Skipped, Summary};
@@ -31,6 +33,8 @@ pub trait Progress {
 pub struct Session<'a> {
     contenders: &'a [Box<dyn Contender>],
     plan: &'a Plan,
+    /// Processes that a shape must not exceed.
+    allowed: Option<Allowed>,
     interrupted: &'a dyn Fn() -> bool,
     progress: &'a dyn Progress,
     rng: SmallRng,
@@ -49,6 +53,7 @@ pub struct Session<'a> {
 pub fn run(
     contenders: &[Box<dyn Contender>],
     plan: &Plan,
+    allowed: Option<Allowed>,
     seed: u64,
     command: String,
     interrupted: &dyn Fn() -> bool,
@@ -62,6 +67,7 @@ pub fn run(
     let mut session = Session {
         contenders,
         plan,
+        allowed,
         interrupted,
         progress,
         rng: SmallRng::seed_from_u64(seed),
@@ -105,6 +111,8 @@ struct Player {
     pace: Option<Pace>,
     /// The same contender once more, to see what chance alone does.
     again: bool,
+    /// Whether CPU without anything to do is measured as well.
+    idle: bool,
 }
 
 impl Session<'_> {
@@ -122,7 +130,12 @@ impl Session<'_> {
     fn throughput(&mut self) {
         for case in self.plan.cases.clone() {
             let about = (0..self.contenders.len()).filter(|&at| self.contenders[at].is_about(case.shape.pattern));
-            let throughput = |contender| Player { contender, aim: Aim::Throughput, pace: None, again: false };
+            let throughput = |contender: usize| {
+                // A command has no processes but while it runs.
+                let idle = case.shape.pattern != Pattern::Commands
+                    && self.plan.first(&*self.contenders[contender]) == Some(case.shape);
+                Player { contender, aim: Aim::Throughput, pace: None, again: false, idle }
+            };
             let mut players: Vec<Player> = about.map(throughput).collect();
             if case.axis == Axis::Base {
                 // A/A: the first one that takes part, twice.
@@ -162,7 +175,7 @@ impl Session<'_> {
                     Pace::Common(common) => common,
                     Pace::Share(share) => share * most,
                 };
-                players.push(Player { contender, aim: Aim::Latency { rate }, pace: Some(pace), again: false });
+                players.push(Player { contender, aim: Aim::Latency { rate }, pace: Some(pace), again: false, idle: false });
             }
             self.play_case(Case { axis: Axis::Latency, shape }, players);
         }
@@ -170,7 +183,8 @@ impl Session<'_> {
 
     /// All players in all rounds: each round in an order of its own, and the next one in the reverse of that.
     fn play_case(&mut self, case: Case, mut players: Vec<Player>) {
-        players.retain(|player| match self.contenders[player.contender].refuses(&case.shape) {
+        let too_many = self.allowed.as_ref().and_then(|allowed| allowed.refuses(&case.shape));
+        players.retain(|player| match self.contenders[player.contender].refuses(&case.shape).or_else(|| too_many.clone()) {
             Some(why) => {
                 self.skip(player.contender, Some(case.shape), why);
                 false
@@ -217,8 +231,10 @@ impl Session<'_> {
     fn turn(&mut self, player: Player, shape: &Shape) -> Ended<Played> {
         let contender = &*self.contenders[player.contender];
         self.tell(&contender.info().name, shape);
-        let lengths = self.plan.lengths;
-        let limit = lengths.warm_up * 4 + lengths.measured * 4 + lengths.idle + GRACE;
+        // It hardly depends on the shape: once for each contender is enough.
+        let idle = if player.idle { self.plan.lengths.idle } else { Duration::ZERO };
+        let lengths = Lengths { idle, ..self.plan.lengths };
+        let limit = lengths.warm_up * 4 + lengths.measured.max(lengths.paced) * 4 + lengths.idle + GRACE;
         isolated(limit, self.interrupted, || play(contender, shape, &lengths, player.aim))
             .unwrap_or_else(|why| Ended::Failed(why.to_string()))
     }
@@ -234,27 +250,23 @@ impl Session<'_> {
             let name = contender.info().name;
             // The base shape, or for who has no part in that the first one in which it has; somebody must be left to go on.
             let shapes = self.plan.cases.iter().map(|case| Shape { consumers: case.shape.consumers.max(2), ..case.shape });
-            let takes = |shape: &Shape| contender.is_about(shape.pattern) && contender.refuses(shape).is_none();
-            let Some(shape) = { shapes }.find(takes) else { continue };
+            let Some(shape) = { shapes }.find(|shape| takes(contender, shape)) else { continue };
             // Who could not run at all has been told of.
             let ran = self.entries.iter().any(|entry| entry.contender == name && entry.shape.pattern == shape.pattern);
-            let limit = if shape.pattern == Pattern::OneWay { GRACE } else { kill::CALL };
             // One is to look, several are to quote.
-            let still = if self.plan.kills > 1 { kill::PATIENT } else { kill::SHORT };
+            let (patience, call) =
+                if self.plan.kills > 1 { (kill::PATIENT, kill::CALL) } else { (kill::SHORT, kill::SHORT_CALL) };
+            let limits = Limits { ready: GRACE, over: if shape.pattern == Pattern::OneWay { GRACE } else { call } };
             let mut fates = vec![];
             for _ in 0..self.plan.kills {
-                if self.partial || !ran || fates.first() == Some(&Fate::NoProcess) {
+                if self.partial || !ran || fates.first() == Some(&Fate::NoProcess) || kill::hangs_for_good(&fates) {
                     break;
                 }
                 let after = Duration::from_micros(self.rng.random_range(2_000..30_000));
                 self.tell(&name, &shape);
-                match isolated(limit, self.interrupted, || kill::kill(contender, &shape, after, still)) {
-                    Ok(Ended::Value(fate)) => fates.push(fate),
-                    Ok(Ended::Interrupted) => self.partial = true,
-                    Ok(Ended::Hung) => fates.push(Fate::Hangs { missing: None }),
-                    Ok(Ended::Died(how)) => fates.push(Fate::Breaks { how }),
-                    // It did not get as far as the kill.
-                    Ok(Ended::Failed(why)) => fates.push(Fate::Skipped { why }),
+                match attempt(contender, &shape, after, patience, limits, self.interrupted) {
+                    Ok(Some(fate)) => fates.push(fate),
+                    Ok(None) => self.partial = true,
                     Err(why) => fates.push(Fate::Skipped { why: why.to_string() }),
                 }
             }
@@ -270,6 +282,6 @@ impl Lengths {
     /// As short as anything can be that still shows that a contender works.
     pub fn shortest() -> Lengths {
         let millis = Duration::from_millis;
-        Lengths { warm_up: millis(1), measured: millis(5), idle: millis(0) }
+        Lengths { warm_up: millis(1), measured: millis(5), paced: millis(5), idle: millis(0) }
     }
 }

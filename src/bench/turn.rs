@@ -26,7 +26,7 @@ const LOOK: Duration = Duration::from_millis(1);
 const SAMPLES: usize = 200_000;
 
 /// How many times as long a measured part is at the command line.
-const COMMANDS: f64 = 4.0;
+pub const COMMANDS: f64 = 4.0;
 
 /// How long the parts of a turn take.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -35,6 +35,8 @@ pub struct Lengths {
     pub warm_up: Duration,
     /// The measured part, about.
     pub measured: Duration,
+    /// The same where it is measured how late payloads are: percentiles need many of them.
+    pub paced: Duration,
     /// With nothing to do; zero to leave that out.
     pub idle: Duration,
 }
@@ -56,6 +58,9 @@ pub enum Aim {
 pub struct Played {
     /// From nothing to all participants ready, in nanoseconds.
     pub start_up: u64,
+    /// Payloads that there is room for, which may not be what was asked for; `None` where that is not bounded by a number of them, or
+    /// nobody can tell.
+    pub room: Option<u64>,
     /// Payloads that were measured.
     pub jobs: u64,
     /// How long they took, in nanoseconds.
@@ -166,7 +171,7 @@ impl<'a> Host<'a> {
         let who = self.participants.who();
         let (pace, measured) = match aim {
             Aim::Throughput => (None, rate * lengths.measured.as_secs_f64()),
-            Aim::Latency { rate } => (Some(rate), rate * lengths.measured.as_secs_f64()),
+            Aim::Latency { rate } => (Some(rate), rate * lengths.paced.as_secs_f64()),
         };
         let counter = Calls::count(&who);
         let mut before = Used::by(&who);
@@ -184,7 +189,8 @@ impl<'a> Host<'a> {
         };
         let memory = measure::memory(&who);
         let idle = idle(&who, lengths.idle);
-        Ok(Played { start_up, jobs: phase.jobs, wall: phase.wall, used, calls, memory, idle, late })
+        let room = self.participants.room().map(|room| room as u64);
+        Ok(Played { start_up, room, jobs: phase.jobs, wall: phase.wall, used, calls, memory, idle, late })
     }
 
     /// More and more payloads until they take as long as that; payloads a second of the last part.
@@ -304,7 +310,8 @@ impl Caller {
         let calls = counter.and_then(Calls::so_far);
         let memory = measure::memory(&who);
         let idle = idle(&who, lengths.idle);
-        Ok(Played { start_up, jobs, wall, used, calls, memory, idle, late: None })
+        let room = self.pool.room().map(|room| room as u64);
+        Ok(Played { start_up, room, jobs, wall, used, calls, memory, idle, late: None })
     }
 }
 

@@ -3,7 +3,7 @@
 use super::report::numbers::{bytes, count, digits, time};
 use super::results::Summary;
 use super::statistics::Interval;
-use super::turn::Played;
+use super::turn::{Late, Played};
 
 /// One of the quantities that a summary has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -30,11 +30,29 @@ pub enum Value {
     P999,
 }
 
+/// Percentiles of fewer payloads than these are no figures: of a p99.9 at least ten payloads must be later.
+const FOR_P99: u64 = 1_000;
+
+/// See [`FOR_P99`].
+const FOR_P999: u64 = 10_000;
+
 impl Value {
+    /// How many payloads a round must have noted for this to be a figure.
+    pub fn samples(self) -> u64 {
+        match self {
+            Value::P99 => FOR_P99,
+            Value::P999 => FOR_P999,
+            _ => 0,
+        }
+    }
+
     /// What one round says. `clock` is the cost of reading the clock, in nanoseconds.
     pub fn of(self, played: &Played, clock: f64) -> Option<f64> {
         let each = |used: u64| used as f64 / played.jobs as f64;
-        let late = |nanos: u64| (nanos as f64 - clock).max(0.0);
+        let late = |of: fn(&Late) -> u64| {
+            let late = played.late.as_ref().filter(|late| late.samples >= self.samples())?;
+            Some((of(late) as f64 - clock).max(0.0))
+        };
         match self {
             Value::Rate => Some(played.jobs as f64 * 1e9 / played.wall as f64),
             Value::Cpu => Some(each(played.used.cpu)),
@@ -43,9 +61,9 @@ impl Value {
             Value::Idle => played.idle,
             Value::Memory => Some(played.memory as f64),
             Value::StartUp => Some(played.start_up as f64),
-            Value::P50 => Some(late(played.late.as_ref()?.p50)),
-            Value::P99 => Some(late(played.late.as_ref()?.p99)),
-            Value::P999 => Some(late(played.late.as_ref()?.p999)),
+            Value::P50 => late(|late| late.p50),
+            Value::P99 => late(|late| late.p99),
+            Value::P999 => late(|late| late.p999),
         }
     }
 
@@ -122,5 +140,26 @@ impl Summary {
             p99: of(Value::P99),
             p999: of(Value::P999),
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::bench::measure::Used;
+
+    fn played(samples: u64) -> Played {
+        let late = Late { samples, p50: 50, p90: 90, p99: 99, p999: 999, max: 9_999 };
+        let used = Used::default();
+        Played { start_up: 1, room: None, jobs: 1, wall: 1, used, calls: None, memory: 1, idle: None, late: Some(late) }
+    }
+
+    #[test]
+    fn a_percentile_of_too_few_is_no_figure() {
+        let of = |samples: u64| [Value::P50, Value::P99, Value::P999].map(|value| value.of(&played(samples), 10.0));
+        assert_eq!(of(999), [Some(40.0), None, None]);
+        assert_eq!(of(1_000), [Some(40.0), Some(89.0), None]);
+        assert_eq!(of(9_999)[2], None);
+        assert_eq!(of(10_000), [Some(40.0), Some(89.0), Some(989.0)]);
     }
 }

@@ -144,13 +144,17 @@ impl MillBuilder {
 
     /// A region with a name, so that unrelated programs of the same user can attach. The name must not be taken; it goes
     /// with the `Mill` and the last of its queues.
+    ///
+    /// If this process is killed, nothing removes the name, and the memory stays with it: no worker is left that could, and Linux has no names that
+    /// go by themselves. A later [`build`](Self::build) does not take it over, since others may still use it, but says so. Whoever knows that
+    /// nobody does removes it: `rm /dev/shm/NAME`. A region without a name leaves nothing.
     #[cfg(feature = "named")]
     pub fn name(mut self, name: &str) -> Self {
         self.place = Place::Named(name.into());
         self
     }
 
-    /// A region in a new file of this path. The file stays.
+    /// A region in a new file of this path. The file stays, also when this process is killed; there must be none before.
     pub fn file(mut self, path: impl Into<PathBuf>) -> Self {
         self.place = Place::File(path.into());
         self

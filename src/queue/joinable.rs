@@ -154,6 +154,9 @@ impl<T, C: Codec<T>> JoinableQueue<T, C> {
 
     /// Puts all jobs, up to 64 in one section; returns how many. Waits for slots as [`put`](Self::put) does.
     ///
+    /// Jobs that have been shorter than 10 µs share a slot, and one worker does all of a slot, in order: jobs that wait for one another must be put
+    /// one by one.
+    ///
     /// # Errors
     /// [`PutManyError`], with the job at which it stopped; pass the iterator by reference to keep those after it.
     pub fn put_many(&self, items: impl IntoIterator<Item = T>) -> Result<usize, PutManyError<T>> {

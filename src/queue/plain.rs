@@ -53,7 +53,8 @@ impl<T, C: Codec<T>> Queue<T, C> {
         self.core.put::<T, C>(item, Patience::Now)
     }
 
-    /// Puts all items, up to 64 to a slot and several slots in one section; returns how many. Waits for slots as long as it takes.
+    /// Puts all items, up to 64 to a slot and several slots in one section; returns how many. Waits for slots as long as it takes. One process
+    /// takes all of a slot.
     ///
     /// # Errors
     /// [`PutManyError`], with the item at which it stopped; pass the iterator by reference to keep those after it.

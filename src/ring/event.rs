@@ -134,8 +134,8 @@ fn wake(event: &EventWords, count: u32) {
 
 /// Moves the sequence and wakes all who may sleep, whatever the number of sleepers says.
 pub fn notify_all(event: &EventWords) {
-    // Release ↔ S0. No look at the sleepers follows that it would have to come before.
-    event.sequence.fetch_add(1, Release);
+    // No look at the sleepers follows that it would have to come before.
+    event.sequence.fetch_add(1, Release); // R ↔ S0
     futex::wake_all(&event.sequence);
 }
 

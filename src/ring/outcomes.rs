@@ -122,7 +122,7 @@ impl Channel {
         if let Ok(_section) = Section::enter(&self.region, arena.lock()) {
             arena.free(block, Tag::new(self.index, slot, word.generation()));
         }
-        event::notify_all(arena.room());
+        event::notify(arena.room(), u32::MAX);
     }
 
     /// Which task runs a bundle's jobs and which folds their results; and those that are cancelled, one bit each.

@@ -376,7 +376,7 @@ impl Channel {
                 }
             }
         }
-        event::notify_all(arena.room());
+        event::notify(arena.room(), u32::MAX);
         blocks.clear();
     }
 }

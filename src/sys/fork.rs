@@ -6,17 +6,37 @@
 
 use super::pidfd::Pidfd;
 use super::spawn::{Child, die_with_parent, ignore_interrupt};
+use std::fs;
 use std::io::{self, Read, Write};
 use std::os::unix::net::UnixStream;
+use std::path::Path;
 use std::time::Duration;
 
-/// How many threads this process has.
+/// How many threads this process has that may run its code.
 ///
 /// # Errors
 /// If /proc cannot be read.
 pub fn threads() -> io::Result<usize> {
-    // An entry that cannot be read is no thread.
-    std::fs::read_dir("/proc/self/task")?.try_fold(0, |count, entry| entry.map(|_| count + 1))
+    let all: Vec<_> = fs::read_dir("/proc/self/task")?.collect::<Result<_, _>>()?;
+    match all.len() {
+        1 => Ok(1),
+        _ => all.iter().try_fold(0, |count, task| Ok(count + usize::from(!has_ended(&task.path())?))),
+    }
+}
+
+/// Whether a thread of this process is past its last instruction. The kernel lets others join it before it takes it out of /proc.
+fn has_ended(task: &Path) -> io::Result<bool> {
+    /// PF_EXITING.
+    const EXITING: u32 = 4;
+    match fs::read_to_string(task.join("stat")) {
+        Ok(text) => {
+            // After the name: the state, five numbers, and the flags.
+            let flags = text.rsplit(')').next().and_then(|rest| rest.split_whitespace().nth(6)?.parse::<u32>().ok());
+            Ok(flags.is_some_and(|flags| flags & EXITING != 0))
+        }
+        Err(e) if matches!(e.raw_os_error(), Some(libc::ENOENT | libc::ESRCH)) => Ok(true),
+        Err(e) => Err(e),
+    }
 }
 
 /// The parent's hold on the template. Dropped, the template ends.

@@ -39,6 +39,47 @@ pub fn pin(cpu: usize) -> io::Result<()> {
     Ok(())
 }
 
+/// Processes and threads that this user may still have (`RLIMIT_NPROC`); `None` where that does not bind: without a limit, and for who may
+/// exceed limits.
+pub fn processes_left() -> Option<u64> {
+    let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
+    // SAFETY: `limit` is valid to write to.
+    let failed = unsafe { libc::getrlimit(libc::RLIMIT_NPROC, &mut limit) } == -1;
+    if failed || limit.rlim_cur == libc::RLIM_INFINITY {
+        return None;
+    }
+    let me = Status::of("self")?;
+    // CAP_SYS_ADMIN and CAP_SYS_RESOURCE.
+    let exceeds = me.capabilities & (1 << 21 | 1 << 24) != 0;
+    if me.user == 0 || exceeds {
+        return None;
+    }
+    // Among the names are `self` and others that are no processes of their own.
+    let is_pid = |name: &str| name.bytes().all(|byte| byte.is_ascii_digit());
+    let names = fs::read_dir("/proc").ok()?.flatten().filter_map(|entry| entry.file_name().into_string().ok());
+    let theirs = names.filter(|name| is_pid(name)).filter_map(|pid| Status::of(&pid)).filter(|status| status.user == me.user);
+    Some(limit.rlim_cur.saturating_sub(theirs.map(|status| status.threads).sum()))
+}
+
+/// What `/proc` says of a process.
+struct Status {
+    user: u32,
+    threads: u64,
+    capabilities: u64,
+}
+
+impl Status {
+    fn of(pid: &str) -> Option<Status> {
+        let text = fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
+        let field = |name: &str| text.lines().find_map(|line| line.strip_prefix(name)?.split_whitespace().next());
+        Some(Status {
+            user: field("Uid:")?.parse().ok()?,
+            threads: field("Threads:")?.parse().ok()?,
+            capabilities: u64::from_str_radix(field("CapEff:")?, 16).ok()?,
+        })
+    }
+}
+
 /// CPU time.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Usage {

@@ -10,6 +10,7 @@ use std::ffi::CStr;
 use std::fs::{File, OpenOptions, Permissions};
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::Path;
 use std::sync::Arc;
@@ -134,10 +135,11 @@ impl Mapping {
         let file = File::from(fd);
         let meta = file.metadata().map_err(system("inspect", &place))?;
         let size = check_size(&meta, &place)?;
+        // What has a name, or had one until somebody removed it, can't be sealed; nor can a file on a disk.
+        let target = std::fs::read_link(format!("/proc/self/fd/{}", file.as_raw_fd())).map_err(system("inspect", &place))?;
         // SAFETY: `file` is an open descriptor; the call touches no memory.
         let seals = unsafe { libc::fcntl(file.as_raw_fd(), libc::F_GET_SEALS) };
-        // What has a name can't be sealed; what can't be sealed at all is a file on a disk.
-        if seals != -1 && seals & libc::F_SEAL_SHRINK == 0 && meta.nlink() == 0 {
+        if target.as_os_str().as_bytes().starts_with(b"/memfd:") && (seals == -1 || seals & libc::F_SEAL_SHRINK == 0) {
             return Err(MapError::NotOurs { place, why: "it is not sealed against truncation".into() });
         }
         map(file.into(), size, &place)

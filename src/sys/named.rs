@@ -38,7 +38,7 @@ fn checked(name: &str) -> Result<String, MapError> {
 }
 
 fn place(name: &str) -> String {
-    format!("the named region {:?}", name.trim_start_matches('/'))
+    format!("the named region {:?} (/dev/shm{name})", name.trim_start_matches('/'))
 }
 
 /// A descriptor of our own: the crate keeps its own to itself.

@@ -93,9 +93,9 @@ impl Pidfd {
             if e.kind() == io::ErrorKind::Interrupted {
                 continue;
             }
-            // Not our child, or reaped already: the descriptor itself still tells whether it lives.
+            // Not our child, or reaped already: the descriptor itself has told that it has ended.
             let gone = e.raw_os_error() == Some(libc::ECHILD);
-            return if gone { Ok(ended?.then_some(Exit::Unknown)) } else { Err(e) };
+            return if gone { ended.map(|_| Some(Exit::Unknown)) } else { Err(e) };
         }
         // SAFETY: waitid succeeded, so these fields are set, or zero if nothing has ended.
         let (pid, status) = unsafe { (info.si_pid(), info.si_status()) };

@@ -1,5 +1,6 @@
-//! Threads of the engine, made by `pthread_create` itself: what the standard library sets up at the start of a thread (a stack for its message
-//! about an overflow) ends the whole program if there is no memory for it. Here that is an error of whoever starts the thread, or nothing.
+//! Threads of the engine and of the command, made by `pthread_create` itself: what the standard library sets up at the start of a thread (a
+//! stack for its message about an overflow) ends the whole program if there is no memory for it. Here that is an error of whoever starts the
+//! thread, or nothing.
 
 use std::ffi::{CStr, c_void};
 use std::io;
@@ -9,7 +10,7 @@ use std::ptr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::*};
 
-/// What the engine's own threads need is little, and they are there for as long as it is.
+/// What these threads need is little: they call the system, and what is large is on the heap.
 const STACK: usize = 256 << 10;
 
 type Body = Box<dyn FnOnce() + Send>;

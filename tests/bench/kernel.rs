@@ -1,9 +1,10 @@
 //! Pipes, sockets and message queues.
 
+use gristmill::bench::attempt::{Limits, attempt};
 use gristmill::bench::contender::{Contender, Family, Pattern, Shape};
 use gristmill::bench::contenders;
 use gristmill::bench::isolate::{Ended, isolated};
-use gristmill::bench::kill::{Fate, SHORT, kill};
+use gristmill::bench::kill::{Fate, SHORT};
 use gristmill::bench::left;
 use gristmill::bench::shared::Shared;
 use gristmill::bench::turn::{Aim, Lengths, play};
@@ -114,10 +115,7 @@ pub fn a_system_v_queue_does_not_outlive_a_turn_that_is_killed_and_those_of_othe
 pub fn a_producer_goes_on_when_one_of_its_consumers_dies() {
     let contender = named("unix-socket");
     let shape = Shape { capacity: 64, ..shape(64, 2, 2, 1) };
-    match isolated(LIMIT, &|| false, || kill(&*contender, &shape, Duration::from_millis(5), SHORT)).unwrap() {
-        Ended::Value(Fate::GoesOn { again: 0, .. }) => {}
-        Ended::Value(fate) => panic!("{fate:?}"),
-        Ended::Failed(why) | Ended::Died(why) => panic!("{why}"),
-        _ => panic!("hangs"),
-    }
+    let limits = Limits { ready: LIMIT, over: LIMIT };
+    let fate = attempt(&*contender, &shape, Duration::from_millis(5), SHORT, limits, &|| false).unwrap();
+    assert!(matches!(fate, Some(Fate::GoesOn { again: 0, .. })), "{fate:?}");
 }

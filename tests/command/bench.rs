@@ -54,7 +54,7 @@ fn files_that_cannot_be_compared_are_named_in_one_line() {
     let missing = folder.0.join("missing.json");
     for (path, says) in [
         (&cut, "it ends in the middle"),
-        (&other, "it has schema 99, this program reads 2"),
+        (&other, "it has schema 99, this program reads 3"),
         (&missing, "cannot be read: No such file or directory"),
     ] {
         let ended = run(gristmill(&["bench", "compare", shown(path), shown(path)]));

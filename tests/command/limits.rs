@@ -1,9 +1,11 @@
 //! Too little of what the system gives: memory, descriptors, processes. One line says so, nothing hangs and nothing is left.
 
 use super::run::{Ended, Folder, gristmill, run, run_with};
+use super::skip::skipped;
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::CommandExt;
+use std::path::PathBuf;
 use std::process::Command;
 
 /// The command under a resource limit, in a user of its own if it is asked for.
@@ -107,17 +109,66 @@ fn too_few_descriptors_are_one_line_and_code_3() {
     assert_eq!((ended.code, ended.out()), (3, ""));
 }
 
-/// A user who may not have another process or thread. The limit does not bind root, who can become such a user.
-#[test]
-fn too_few_processes_are_one_line_and_code_3() {
+/// Whether this is root, who can become another user.
+fn root() -> bool {
     // SAFETY: the call has no arguments and can't fail.
-    let root = unsafe { libc::geteuid() } == 0;
-    let folder = Folder::new("processes");
+    unsafe { libc::geteuid() == 0 }
+}
+
+/// The command in a place where any user can execute it.
+fn program_for_all(folder: &Folder) -> PathBuf {
     let program = folder.0.join("gristmill");
     // Not copied by this process: a child that another test starts meanwhile would inherit the file, open for writing, and nobody
     // could execute it.
     assert!(Command::new("cp").arg(env!("CARGO_BIN_EXE_gristmill")).arg(&program).status().unwrap().success());
-    fs::set_permissions(&folder.0, fs::Permissions::from_mode(0o755)).unwrap();
+    fs::set_permissions(&folder.0, fs::Permissions::from_mode(0o777)).unwrap();
+    program
+}
+
+/// The command as a user who has few processes; `None` if this one cannot become another.
+fn as_user_with(user: u32, folder: &Folder, limit: u64, arguments: &[&str]) -> Option<Ended> {
+    if !root() {
+        skipped("only root can become a user with few processes");
+        return None;
+    }
+    let mut command = Command::new(program_for_all(folder));
+    command.args(arguments).current_dir("/");
+    Some(run(limited(command, libc::RLIMIT_NPROC, limit, Some(user))))
+}
+
+#[test]
+fn a_benchmark_with_more_workers_than_processes_is_refused_before_anything_is_done() {
+    let folder = Folder::new("bench-processes");
+    let file = folder.0.join("a.json");
+    let arguments = ["bench", "--only", "pipe-atomic", "--workers", "30", "--json", file.to_str().unwrap()];
+    let Some(ended) = as_user_with(1_234_568, &folder, 20, &arguments) else { return };
+    let says = "gristmill: a figure of 64 B, 1x30, room for 1024: it needs 32 processes or threads, and this user may have 19 more \
+                (RLIMIT_NPROC: raise it with ulimit -u)";
+    assert_eq!((ended.only_line(), ended.code, ended.out()), (says, 2, ""));
+    assert!(!file.exists());
+}
+
+#[test]
+fn shapes_of_a_full_benchmark_that_have_too_many_processes_are_skipped_with_the_reason() {
+    let folder = Folder::new("bench-shapes");
+    let arguments = ["bench", "--full", "--only", "pipe-atomic", "--payload", "64", "--rounds", "1"];
+    let Some(ended) = as_user_with(1_234_569, &folder, 9, &arguments) else { return };
+    assert_eq!(ended.code, 0, "{}", ended.err);
+    for (shape, needs) in [("4x4", 9), ("1x8", 10), ("8x1", 10)] {
+        let says = format!(
+            "  pipe-atomic (64 B, {shape}, room for 1024): it needs {needs} processes or threads, and this user may have 8 more"
+        );
+        assert!(ended.out().contains(&says), "{}", ended.out());
+    }
+    assert!(ended.out().contains("64 B, 2x2, room for 1024"), "{}", ended.out());
+}
+
+/// A user who may not have another process or thread. The limit does not bind root, who can become such a user.
+#[test]
+fn too_few_processes_are_one_line_and_code_3() {
+    let root = root();
+    let folder = Folder::new("processes");
+    let program = program_for_all(&folder);
     // A number that nobody is likely to have, so that these are all its processes.
     let user = root.then_some(1_234_567);
     let (mut well, mut refused) = (0, 0);

@@ -12,5 +12,7 @@ mod limits;
 mod numbers;
 mod resources;
 mod run;
+#[path = "../common/skip.rs"]
+mod skip;
 mod startup;
 mod terminal;

@@ -18,6 +18,7 @@ list! {
     waiting_for_room_uses_no_cpu_time
     a_worker_takes_little_memory
     a_named_region_goes_with_its_mill
+    without_its_name_a_region_goes_on_and_workers_are_replaced
     a_file_region_stays_and_is_refused_if_it_exists
 }
 
@@ -207,6 +208,20 @@ fn a_named_region_goes_with_its_mill() {
     drop(mill);
     assert!(!there());
     drop(Mill::builder().name(&name).build().unwrap());
+}
+
+/// As the README says to do with what a killed program has left; it may be one that lives.
+fn without_its_name_a_region_goes_on_and_workers_are_replaced() {
+    let name = format!("engine-removed-{}", std::process::id());
+    let mill = Mill::builder().name(&name).build().unwrap();
+    let jobs = mill.joinable_queue::<u64>(16).unwrap();
+    let results = mill.queue::<(u64, u64)>(16).unwrap();
+    let daemons = mill.spawn_daemons(1, square, (&jobs, &results)).unwrap();
+    std::fs::remove_file(format!("/dev/shm/{name}")).unwrap();
+    kill(daemons.pids()[0], libc::SIGKILL);
+    jobs.put_many(0..40).unwrap();
+    jobs.join().unwrap();
+    assert_eq!((results.drain().unwrap().len(), daemons.deaths()), (40, 1));
 }
 
 fn a_file_region_stays_and_is_refused_if_it_exists() {

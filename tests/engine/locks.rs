@@ -3,7 +3,7 @@
 //! By chance, not by a hook: workers are busy with everything that takes locks; one whom a lock word names is stopped, the words are looked at
 //! again while it cannot move, and it is killed if one still names it. What it had in hand at that moment is known exactly, so what may be done twice is known too.
 
-use crate::harness::list;
+use crate::harness::{list, wait_for};
 use crate::system::{go_on, kill, stop};
 use crate::view::View;
 use crate::workers::{check_results, echo_jobs};
@@ -138,6 +138,8 @@ fn kill_owners(policy: WaitPolicy) {
     });
     println!("{kills} kills in {tries} tries: {aims:?}");
     assert!(alone || aims.iter().all(|a| a.1 >= EACH), "not all were met");
+    // Nothing waits for the death of one that had nothing in hand.
+    wait_for(|| busy.daemons.deaths() >= kills);
     let stats = busy.mill.stats();
     assert_eq!((stats.deaths, busy.daemons.deaths()), (kills, kills));
     assert_eq!(stats.run_again, running, "only what was running is run again: {stats:?}");

@@ -3,8 +3,8 @@
 //!
 //! The story of each case: a program makes a pool, uses it and lets go of it. Somewhere in between the system has no descriptor, no memory or no
 //! process for it, or a signal interrupts it. Which call that is, each of the program's threads and of its workers, comes from a run in which
-//! none fails, each error that is legal in turn. `GRISTMILL_EXHAUSTION=all cargo test --release --test faults exhaustion`: in addition, what is refused to the program once is refused to
-//! it and its workers from then on, until it gives up.
+//! none fails, each error that is legal in turn. `GRISTMILL_EXHAUSTION=all cargo test --release --test faults exhaustion`: in addition, what is
+//! refused to the program once is refused to it and its workers from then on, until it gives up.
 
 use crate::held::{Held, PATIENCE};
 use crate::refuse::{self, Counted, Fault, Run, Who};
@@ -21,7 +21,9 @@ use std::time::{Duration, Instant};
 pub const TESTS: crate::Tests = &[
     ("a_pool_made_while_a_call_fails_works_or_says_why", || each("pool")),
     ("a_worker_is_replaced_although_a_call_fails", || each("recovery")),
+    ("a_forked_worker_is_replaced_although_a_call_fails", || each("forked recovery")),
     ("a_single_worker_dies_while_calls_fail_for_good", || each("alone")),
+    ("a_single_forked_worker_dies_while_calls_fail_for_good", || each("forked alone")),
     ("a_region_in_a_file_made_while_a_call_fails_leaves_no_file", || each("file")),
     ("a_named_region_made_while_a_call_fails_leaves_no_name", || each("named")),
     ("arrays_made_while_a_call_fails_are_right_or_not_there", || each("arrays")),
@@ -83,8 +85,8 @@ fn use_pool(builder: PoolBuilder) -> Said {
     Ok(())
 }
 
-fn recovery(workers: usize) -> Said {
-    let pool = builder(workers).build(bytes).map_err(say)?;
+fn recovery(workers: usize, start: StartMethod) -> Said {
+    let pool = builder(workers).start_method(start).build(bytes).map_err(say)?;
     let before = pool.submit_many(0..20).map_err(say)?;
     let deadly = pool.submit(DEADLY).map_err(say)?;
     let after = pool.submit_many(20..40).map_err(say)?;
@@ -166,8 +168,10 @@ fn arrays() -> Said {
 fn scenario(name: &str) -> Said {
     match name {
         "pool" => use_pool(builder(1).pin_workers(&[])),
-        "recovery" => recovery(2),
-        "alone" => recovery(1),
+        "recovery" => recovery(2, StartMethod::Spawn),
+        "forked recovery" => recovery(2, StartMethod::Fork),
+        "alone" => recovery(1, StartMethod::Spawn),
+        "forked alone" => recovery(1, StartMethod::Fork),
         "file" => file(),
         "named" => named(),
         "arrays" => arrays(),
@@ -200,13 +204,14 @@ fn faults(name: &str, counts: &refuse::Counts) -> Vec<Fault> {
     let lasts = |call: &str, error: i32| {
         ![libc::EINTR, libc::EBUSY].contains(&error) && !["SYS_futex", "SYS_read", "SYS_mmap"].contains(&call)
     };
+    let alone = name.ends_with("alone");
     let mut faults = vec![];
     for (&(who, call), &count) in counts {
         // The first workers start in each scenario alike; here the replacement is of interest.
-        let once = name != "alone" && !(name == "recovery" && matches!(who, Who::Child(0 | 1)));
+        let once = !(alone || name == "recovery" && matches!(who, Who::Child(0 | 1)));
         // A single worker that cannot be replaced shows the end; two would go on with one.
         // What wants memory each time that it waits is to get along without at any length.
-        let lasting = (all || call == "SYS_ppoll") && name != "recovery" && matches!(who, Who::Thread(_));
+        let lasting = (all || call == "SYS_ppoll") && !name.ends_with("recovery") && matches!(who, Who::Thread(_));
         for (nth, &error) in (1..=count).flat_map(|nth| refuse::errors(call).iter().map(move |error| (nth, error))) {
             let fault = Fault { who, call, nth, error, lasting: false };
             faults.extend(once.then_some(fault));

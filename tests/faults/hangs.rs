@@ -1,5 +1,5 @@
 //! Jobs that do not end, or end as nobody should, all in one pool, and each with exactly its own outcome. Workers are stopped here at random moments;
-//! in tests/engine/stepped.rs one is stopped at the first instruction at which it owns the lock of a queue that the parent needs, and in
+//! in stopped.rs and in tests/engine/stepped.rs one is stopped at the first instruction at which it owns a lock that others need, and in
 //! `steps::jobs_that_the_parent_delivers_for_a_stopped_worker` at each instruction at which it owns none.
 
 use crate::held::{Held, Watchdog};
@@ -30,7 +30,7 @@ pub enum Trouble {
     Loops,
     /// Forks a child that outlives it; gives the child's number.
     Forks,
-    /// Closes all descriptors but the first three.
+    /// Closes all descriptors, the first three too.
     ClosesAll,
     /// Allocates until there is no more, with a limit on its address space.
     Exhausts,
@@ -90,7 +90,7 @@ pub fn trouble((id, what): (u64, Trouble)) -> u64 {
             return child as u64;
         }
         // SAFETY: none. Whoever uses one of these descriptors meets an error: that is the fault that a pool has to survive.
-        Trouble::ClosesAll => drop(unsafe { libc::syscall(libc::SYS_close_range, 3, u32::MAX, 0) }),
+        Trouble::ClosesAll => drop(unsafe { libc::syscall(libc::SYS_close_range, 0, u32::MAX, 0) }),
         Trouble::Exhausts => {
             let most = libc::rlimit { rlim_cur: 256 << 20, rlim_max: 256 << 20 };
             // SAFETY: `most` is a valid rlimit, for this process alone.

@@ -5,7 +5,7 @@ use crate::view::View;
 use gristmill::layout::{EventWords, presence};
 use gristmill::ring::slots::{JOBS, RESULTS};
 use gristmill::sys::clock;
-use gristmill::{Daemons, JobError, JoinableQueue, Mill, ProcessPool, Queue, SharedVec, WaitPolicy};
+use gristmill::{Daemons, JobError, JoinableQueue, Mill, MillBuilder, ProcessPool, Queue, SharedVec, StartMethod, WaitPolicy};
 use rand::RngExt;
 use rand::rngs::StdRng;
 use serde::{Deserialize, Serialize};
@@ -38,13 +38,17 @@ pub fn name(life: usize) -> &'static str {
     NAMES[life % NAMES.len()]
 }
 
-pub fn choose(life: usize, workers: usize, policy: WaitPolicy) -> Box<dyn Load> {
+pub fn choose(life: usize, workers: usize, policy: WaitPolicy, start: StartMethod) -> Box<dyn Load> {
     match life % NAMES.len() {
-        0 => Box::new(Pool::new(workers, policy, RETRIES)),
-        1 => Box::new(Queues::new(workers, policy, 1..400)),
-        2 => Box::new(Pool::new(workers, policy, 0)),
-        _ => Box::new(Queues::new(workers, policy, 1..5)),
+        0 => Box::new(Pool::new(workers, policy, start, RETRIES)),
+        2 => Box::new(Pool::new(workers, policy, start, 0)),
+        few => queues(Mill::builder().wait_policy(policy).start_method(start), workers, few == 3),
     }
+}
+
+/// Queues in a region that is made as the builder says: a pool's has neither a name nor a file.
+pub fn queues(builder: MillBuilder, workers: usize, few: bool) -> Box<dyn Load> {
+    Box::new(Queues::new(builder, workers, if few { 1..5 } else { 1..400 }))
 }
 
 /// A job: its number, how long it takes, and bytes that it carries along.
@@ -177,9 +181,9 @@ struct Pool {
 }
 
 impl Pool {
-    fn new(workers: usize, policy: WaitPolicy, retries: u32) -> Pool {
-        let builder = ProcessPool::builder().workers(workers).retries(retries).wait_policy(policy).region_size(4 << 20);
-        let pool = builder.arena_size(512 << 10).build(work).unwrap();
+    fn new(workers: usize, policy: WaitPolicy, start: StartMethod, retries: u32) -> Pool {
+        let builder = ProcessPool::builder().workers(workers).retries(retries).wait_policy(policy).start_method(start);
+        let pool = builder.region_size(4 << 20).arena_size(512 << 10).build(work).unwrap();
         Pool { numbers: pool.task(number).unwrap(), pool, retries, workers }
     }
 
@@ -275,9 +279,8 @@ struct Queues {
 }
 
 impl Queues {
-    fn new(workers: usize, policy: WaitPolicy, count: std::ops::Range<u32>) -> Queues {
-        let mill =
-            Mill::builder().retries(RETRIES).wait_policy(policy).region_size(4 << 20).arena_size(512 << 10).build().unwrap();
+    fn new(builder: MillBuilder, workers: usize, count: std::ops::Range<u32>) -> Queues {
+        let mill = builder.retries(RETRIES).region_size(4 << 20).arena_size(512 << 10).build().unwrap();
         let (jobs, results) = (mill.joinable_queue(64).unwrap(), mill.queue(64).unwrap());
         let daemons = Arc::new(mill.spawn_daemons(workers, grind, (&jobs, &results)).unwrap());
         Queues { mill, jobs, results, daemons, workers, count }

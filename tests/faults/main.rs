@@ -24,6 +24,7 @@ mod scribble;
 mod skip;
 mod soak;
 mod steps;
+mod stopped;
 mod storm;
 mod system;
 #[path = "../engine/view.rs"]
@@ -71,6 +72,7 @@ fn main() {
         loads::chunk,
         loads::grind,
         hangs::trouble,
+        stopped::echo,
         soak::scramble,
         soak::scramble_all
     ];
@@ -84,7 +86,7 @@ fn main() {
             _ => panic!("no such role: {role} {arg}"),
         };
     }
-    let files: [(&str, Tests); 10] = [
+    let files: [(&str, Tests); 11] = [
         ("exhaustion", exhaustion::TESTS),
         ("garbage", garbage::TESTS),
         ("hangs", hangs::TESTS),
@@ -94,6 +96,7 @@ fn main() {
         ("parent", parent::TESTS),
         ("soak", soak::TESTS),
         ("steps", steps::TESTS),
+        ("stopped", stopped::TESTS),
         ("storm", storm::TESTS),
     ];
     let trials = files.iter().flat_map(|(file, tests)| {

@@ -30,7 +30,8 @@ macro_rules! calls {
 }
 
 /// What is not here cannot be refused for want of something (`munmap` of whole mappings, `close`, wake-ups, `prlimit64` for what this process may do
-/// by its limits), or not in a way that is the business of a program (`brk`: the allocator does without).
+/// by its limits), or not in a way that is the business of a program (`brk`: the allocator does without), or leaves nothing that could be done
+/// (`unlink`, of a name).
 const CALLS: &[Call] = calls! {
     SYS_memfd_create: EMFILE ENFILE ENOMEM;
     SYS_ftruncate: ENOSPC EINTR ENOMEM;

@@ -245,8 +245,8 @@ fn write_over(map: &Map, numbers: &mut Numbers, place: &Place, kind: usize) {
             // Stale ones, those of others, and slots that there are not.
             let index = [slot.wrapping_sub(place.slots_at) as u64 / place.slot_size as u64, place.slots, numbers.odd()]
                 [numbers.below(3) as usize];
-            let generation =
-                [u64::from(word.generation()), u64::from(word.generation()) + 1, numbers.odd()][numbers.below(3) as usize];
+            let generation = u64::from(word.generation());
+            let generation = [generation, generation + 1, generation.wrapping_sub(1), numbers.odd()][numbers.below(4) as usize];
             let entry = index & 0xFFFF_FFFF | generation << 32;
             // More than one, or none that was pushed would be met.
             for k in 0..entries.min(64) {

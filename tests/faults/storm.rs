@@ -9,7 +9,7 @@ use crate::killer::{Killer, Shots, WAYS};
 use crate::loads::{self, Load};
 use crate::oracle::{Oracle, Verdict};
 use crate::view::View;
-use gristmill::WaitPolicy;
+use gristmill::{StartMethod, WaitPolicy};
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::*};
@@ -82,7 +82,6 @@ fn live(
 fn random_kills_lose_nothing() {
     let total = crate::amount("GRISTMILL_KILLS", 10_000);
     let seed = crate::seed();
-    let mut random = StdRng::seed_from_u64(seed);
     let before = Held::now();
     let mut oracle = Oracle::new(1 << 16);
     let dog = Watchdog::new(Duration::from_secs(crate::amount("GRISTMILL_PATIENCE", 120)), format!("the start, seed {seed}"));
@@ -93,8 +92,10 @@ fn random_kills_lose_nothing() {
         if kills >= total {
             break;
         }
+        // What a life draws depends on how long it takes. The next one does not depend on that.
+        let mut random = StdRng::seed_from_u64(seed.wrapping_add(life as u64));
         let policy = [WaitPolicy::Adaptive, WaitPolicy::Block, WaitPolicy::Adaptive, WaitPolicy::Spin][life / 4 % 4];
-        let mut load = loads::choose(life, WORKERS, policy);
+        let mut load = loads::choose(life, WORKERS, policy, StartMethod::Spawn);
         let quota = random.random_range(A_LIFE).min(total - kills);
         let mut tick = |now: u64, here: &Verdict| {
             dog.feed(format!("life {life}, {}, {policy:?}, after {} kills, seed {seed}", loads::name(life), kills + now));

@@ -21,7 +21,8 @@ pub const ADAPTIVE: Figure = Figure {
 
 pub const BLOCK: Figure = Figure {
     name: "roundtrip-block",
-    says: "one job out and back, 1 worker; both sides sleep at once, gristmill's after a microsecond. Pinned: the parent on one CPU, the worker on another",
+    says: "one job out and back, 1 worker; both sides sleep at once, gristmill's after a microsecond. Pinned: the parent on one \
+           CPU, the worker on another",
     run: block,
 };
 

@@ -28,7 +28,7 @@ impl Contender for Procspawn {
     fn open(&self, shape: &Shape, _: &Control) -> Result<Opened> {
         let pool = procspawn::Pool::builder(shape.consumers).disable_stdin().disable_stdout().build()?;
         let mut pool = Calls { pool, shape: *shape };
-        // They are started by threads of the pool: answered calls show that they are there.
+        // They are started by threads of the pool: answered calls show that some are there, and of the others it tells nothing.
         pool.call(0..(shape.consumers * shape.batch) as u64)?;
         Ok(Opened::Pool(Box::new(pool)))
     }
@@ -61,9 +61,16 @@ struct Calls {
     shape: Shape,
 }
 
+impl Calls {
+    /// Calls that are under way together, at most.
+    fn window(&self) -> usize {
+        WINDOW.min(self.shape.capacity / self.shape.batch).max(1)
+    }
+}
+
 impl Pool for Calls {
     fn call(&mut self, numbers: Range<u64>) -> Result<u64> {
-        let Shape { payload: size, batch, work, capacity, .. } = self.shape;
+        let Shape { payload: size, batch, work, .. } = self.shape;
         let step = nanos_a_step();
         let mut blank = vec![0; size * batch];
         blank.chunks_exact_mut(size).for_each(|one| payload::prepare(one, 0));
@@ -75,16 +82,19 @@ impl Pool for Calls {
             }
             self.pool.spawn(Call { payloads: ByteBuf::from(payloads), size, work, step }, work_on)
         };
-        let window = WINDOW.min(capacity / batch).max(1);
         let firsts: Vec<u64> = numbers.clone().step_by(batch).collect();
         let mut sum = 0u64;
-        for window in firsts.chunks(window) {
+        for window in firsts.chunks(self.window()) {
             let handles: Vec<_> = window.iter().map(|&first| spawn(first)).collect();
             for handle in handles {
                 sum = sum.wrapping_add(handle.join()?.ok_or("a payload was not as it was made")?);
             }
         }
         Ok(sum)
+    }
+
+    fn room(&self) -> Option<usize> {
+        Some(self.window() * self.shape.batch)
     }
 
     fn pids(&self) -> Vec<u32> {

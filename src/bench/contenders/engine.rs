@@ -84,12 +84,17 @@ struct Seat {
 /// Held for as long as the turn lasts: the region lives as long as its Mill.
 struct Running {
     daemons: Vec<Daemons>,
+    room: usize,
     _mill: Mill,
 }
 
 impl Started for Running {
     fn pids(&self) -> Vec<u32> {
         self.daemons.iter().flat_map(Daemons::pids).collect()
+    }
+
+    fn room(&self, _: usize) -> Option<usize> {
+        Some(self.room)
     }
 }
 
@@ -114,7 +119,7 @@ fn start<const N: usize>(mill: Mill, shape: &Shape, seat: impl Fn(usize) -> Seat
         }
         Pattern::Commands => return Err("a queue is no command".into()),
     }
-    Ok(Running { daemons, _mill: mill })
+    Ok(Running { daemons, room: jobs.capacity(), _mill: mill })
 }
 
 fn start_bytes(mill: Mill, shape: &Shape, seat: impl Fn(usize) -> Seat) -> Result<Running> {
@@ -138,7 +143,7 @@ fn start_bytes(mill: Mill, shape: &Shape, seat: impl Fn(usize) -> Seat) -> Resul
         }
         Pattern::Commands => return Err("a queue is no command".into()),
     }
-    Ok(Running { daemons, _mill: mill })
+    Ok(Running { daemons, room: jobs.capacity(), _mill: mill })
 }
 
 /// Who collects results of 8 bytes.

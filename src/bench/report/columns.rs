@@ -31,6 +31,11 @@ impl Columns {
         self
     }
 
+    /// Leaves one out, whatever room there is.
+    pub fn hide(&mut self, head: &str) {
+        self.hidden.extend(self.heads.iter().position(|other| other == head));
+    }
+
     /// And these.
     pub fn more(mut self, heads: &[&str]) -> Columns {
         self.heads.extend(owned(heads));
@@ -115,6 +120,8 @@ mod tests {
         assert_eq!(heads(26), ["name", "waits", "rate"]);
         assert_eq!(heads(20), ["name", "rate"]);
         assert_eq!(heads(1), ["name", "rate"], "what may not give way stays");
+        columns.hide("waits");
+        assert_eq!(columns.fitting(80).lines().next().unwrap().split_whitespace().collect::<Vec<_>>(), ["name", "rate", "cpu"]);
     }
 
     #[test]

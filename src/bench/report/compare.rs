@@ -77,8 +77,13 @@ fn slack(old: &Results, new: &Results, value: Value) -> f64 {
 
 /// All that both runs have.
 pub fn changes(old: &Results, new: &Results) -> Vec<Change> {
+    compared(old, new).0
+}
+
+/// And how many latencies both have of which one has no p99.
+fn compared(old: &Results, new: &Results) -> (Vec<Change>, usize) {
     let olds = figures(old);
-    let mut changes = vec![];
+    let (mut changes, mut few) = (vec![], 0);
     let (rate, cpu) = (slack(old, new, Value::Rate), slack(old, new, Value::Cpu));
     let slacks = |value| match value {
         Value::Rate => rate,
@@ -97,12 +102,14 @@ pub fn changes(old: &Results, new: &Results) -> Vec<Change> {
             } else {
                 [Value::Rate, Value::Cpu, Value::P50]
             };
+            let lacks = |row: &Row, run: &Results| Value::P99.of_all(&row.entry.rounds, run.clock).is_empty();
+            few += usize::from(figure.axis == Axis::Latency && (lacks(&was, old) || lacks(&row, new)));
             let change = |&value| change(value, (&was, &row), (old.clock, new.clock), figure, slacks(value));
             changes.extend(values.iter().filter_map(change));
         }
     }
     changes.sort_by(|a, b| a.verdict.cmp(&b.verdict).then(far(b).total_cmp(&far(a))));
-    changes
+    (changes, few)
 }
 
 /// How far from 1 a ratio is.
@@ -172,7 +179,7 @@ pub fn report(old: &Results, new: &Results, look: Look) -> String {
     for difference in differences(&old.environment, &new.environment) {
         say(&format!("warning: not the same machine: {difference}"), true);
     }
-    let changes = changes(old, new);
+    let (changes, few) = compared(old, new);
     let of = |verdict| changes.iter().filter(|change| change.verdict == verdict).collect::<Vec<_>>();
     for (verdict, title) in [(Verdict::Slower, "Slower or dearer"), (Verdict::Faster, "Faster or cheaper")] {
         let some = of(verdict);
@@ -186,6 +193,10 @@ pub fn report(old: &Results, new: &Results, look: Look) -> String {
     }
     let (same, unknown) = (of(Verdict::Same).len(), of(Verdict::Unknown).len());
     say(&format!("\n{} compared: {same} show no difference (the interval covers 1)", changes.len()), false);
+    if few > 0 {
+        let needed = Value::P99.samples();
+        say(&format!("{few} p99 are not compared: of fewer than {needed} payloads in a round they are no figures"), false);
+    }
     if unknown > 0 {
         say(&format!("{unknown} have too few rounds to say anything: {ENOUGH} are needed in both runs"), false);
     }
@@ -219,6 +230,7 @@ mod tests {
     use super::super::sample::{self, Builder};
     use super::*;
     use crate::bench::contender::Waits;
+    use crate::bench::results::Entry;
 
     fn run(rate: f64, cpu: f64) -> Results {
         let mut builder = Builder::new();
@@ -293,6 +305,23 @@ mod tests {
         assert!(!found.is_empty() && found.iter().all(|found| found.0 == "gristmill"), "{found:?}");
         assert!(verdicts(&full, &full).iter().all(|found| found.2 == Verdict::Same));
         assert!(changes(&full, &full).iter().all(|change| !change.contender.ends_with(AGAIN)));
+    }
+
+    #[test]
+    fn percentiles_of_too_few_are_not_compared_and_that_is_said() {
+        let (old, mut new) = (sample::full(), sample::full());
+        let p99s = |new: &Results| changes(&old, new).iter().filter(|change| change.value == Value::P99).count();
+        let said = |new: &Results| report(&old, new, Look { color: false, width: 200 });
+        assert!(p99s(&new) > 0 && !said(&new).contains("are not compared"));
+        new.entries.iter_mut().flat_map(|entry| &mut entry.rounds).for_each(|round| {
+            round.late.iter_mut().for_each(|late| late.samples = 999);
+        });
+        assert_eq!(p99s(&new), 0);
+        // Who is no contender of the new run is compared in nothing.
+        let gone = new.contenders.remove(0).name;
+        let both = |entry: &&Entry| entry.axis == Axis::Latency && entry.contender != gone;
+        let latencies = new.entries.iter().filter(both).count();
+        assert!(said(&new).contains(&format!("\n{latencies} p99 are not compared: of fewer than 1000 payloads")));
     }
 
     #[test]

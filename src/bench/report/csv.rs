@@ -8,7 +8,7 @@ use crate::bench::value::Value;
 use std::io::Write;
 
 /// The columns, in order.
-pub const COLUMNS: [&str; 29] = [
+pub const COLUMNS: [&str; 31] = [
     "contender",
     "family",
     "waits",
@@ -23,6 +23,7 @@ pub const COLUMNS: [&str; 29] = [
     "pace_share",
     "pace_per_second",
     "round",
+    "room",
     "jobs",
     "wall_ns",
     "rate_per_second",
@@ -33,6 +34,7 @@ pub const COLUMNS: [&str; 29] = [
     "memory_bytes",
     "idle_share",
     "start_up_ns",
+    "samples",
     "p50_ns",
     "p90_ns",
     "p99_ns",
@@ -59,12 +61,12 @@ pub fn write(results: &Results, to: &mut dyn Write) -> Result<()> {
             let what =
                 (shape.payload, shape.producers, shape.consumers, shape.batch, shape.capacity, shape.work, share, common);
             for (round, played) in row.entry.rounds.iter().enumerate() {
-                let Played { start_up, jobs, wall, used, calls, memory, idle, late } = played;
+                let Played { start_up, room, jobs, wall, used, calls, memory, idle, late } = played;
                 let found = (jobs, wall, Value::Rate.of(played, 0.0), used.cpu, used.voluntary, used.involuntary);
                 let more = (calls, memory, idle, start_up);
-                let late = late.as_ref().map(|l| [l.p50, l.p90, l.p99, l.p999, l.max]);
-                let late: [Option<u64>; 5] = late.map_or([None; 5], |late| late.map(Some));
-                csv.serialize((who, what, round + 1, found, more, late))?;
+                let late = late.as_ref().map(|l| [l.samples, l.p50, l.p90, l.p99, l.p999, l.max]);
+                let late: [Option<u64>; 6] = late.map_or([None; 6], |late| late.map(Some));
+                csv.serialize((who, what, round + 1, room, found, more, late))?;
             }
         }
     }

@@ -1,8 +1,8 @@
 //! The entries of a run, put together to figures: what is compared within one shape.
 
 use super::words;
-use crate::bench::contender::{Info, Shape};
-use crate::bench::results::{Axis, Entry, Pace, Results, Summary};
+use crate::bench::contender::{Info, Pattern, Shape};
+use crate::bench::results::{Axis, Entry, Kill, Pace, Results, Summary};
 use crate::bench::value::Value;
 
 /// What a contender that is measured twice is called the second time.
@@ -30,10 +30,20 @@ impl Row<'_> {
         self.entry.rounds.len()
     }
 
+    /// Payloads that there was room for.
+    pub fn room(&self) -> Option<u64> {
+        self.entry.rounds.first()?.room
+    }
+
     /// The median of a quantity.
     pub fn median(&self, value: Value) -> Option<f64> {
         Some(value.in_summary(self.summary)?.median)
     }
+}
+
+/// The worst that happened when one of its consumers was killed, for a cell.
+pub fn killed(kills: &[Kill], row: &Row) -> String {
+    kills.iter().find(|kill| kill.contender == row.info.name).map_or("–".into(), |kill| words::worst(&kill.fates))
 }
 
 /// All contenders in one shape, the best one first.
@@ -66,6 +76,17 @@ impl<'a> Figure<'a> {
     /// The rounds of those who have all of them.
     pub fn rounds(&self) -> usize {
         self.rows.iter().map(Row::rounds).max().unwrap_or(0)
+    }
+
+    /// Whether a quantity was measured of anybody.
+    pub fn has(&self, value: Value) -> bool {
+        self.rows.iter().any(|row| row.median(value).is_some())
+    }
+
+    /// Whether somebody had other room than was asked for.
+    pub fn rooms_differ(&self) -> bool {
+        let asked = Some(self.shape.capacity as u64);
+        self.shape.pattern != Pattern::Commands && self.rows.iter().any(|row| row.room() != asked)
     }
 
     /// The rows without those that are here a second time.

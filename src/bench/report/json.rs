@@ -72,10 +72,10 @@ mod tests {
         says("[1, 2]", "no result of gristmill bench");
         says("{\"results\": []}", "no result of gristmill bench");
         says(
-            &whole.replacen("\"schema\": 2", "\"schema\": 99", 1),
-            "it has schema 99, this program reads 2; compare with the newer",
+            &whole.replacen("\"schema\": 3", "\"schema\": 99", 1),
+            "it has schema 99, this program reads 3; compare with the newer",
         );
-        says(&whole.replacen("\"schema\": 2", "\"schema\": 1", 1), "it has schema 1, this program reads 2; write one");
+        says(&whole.replacen("\"schema\": 3", "\"schema\": 1", 1), "it has schema 1, this program reads 3; write one");
         says(&whole.replacen("\"seed\"", "\"sead\"", 1), "missing field `seed`");
         let missing = read(Path::new("/nowhere/at/all.json")).unwrap_err().to_string();
         assert!(missing.starts_with("/nowhere/at/all.json: cannot be read: No such file"), "{missing}");

@@ -76,8 +76,8 @@ fn values(axis: Axis) -> &'static [Value] {
 }
 
 /// Whether a value of ours is compared with those of another one. How many there are in a second is what all are for, however they wait. What that
-/// costs and how late they are is what a wait policy trades for it: there only like is compared with like. Programs at the command line have no policy
-/// that whoever types them would choose.
+/// costs and how late they are is what a wait policy trades for it: there only like is compared with like. Programs at the command line have no
+/// policy that whoever types them would choose.
 fn comparable(value: Value, figure: &Figure, ours: &Row, other: &Row) -> bool {
     value == Value::Rate || figure.shape.pattern == Pattern::Commands || ours.info.waits == other.info.waits
 }

@@ -1,19 +1,22 @@
 //! Tables and bars for a terminal.
 
 use super::columns::{Columns, wrapped};
-use super::figures::{Figure, figures};
+use super::figures::{Figure, figures, killed};
 use super::losses::{Rivals, standing};
 use super::numbers::time;
-use super::words::{bounds, crossover, fates, fewer, ratio, spread, verdict, waits};
+use super::words::{bounds, crossover, fates, fewer, ratio, spread, too_few, verdict, waits};
 use crate::bench::contender::Family;
 use crate::bench::environment::COUNTED;
-use crate::bench::results::{Axis, Results, Verdict};
+use crate::bench::results::{Axis, Kill, Results, Verdict};
 use crate::bench::statistics::Interval;
 use crate::bench::value::Value;
 use std::fmt::Write;
 
 /// Cells of the longest bar.
 const BAR: usize = 30;
+
+/// The head of the column that says what the others do.
+const KILLED: &str = "if one is killed";
 
 /// Losses that are shown; a page has them all.
 const LOSSES: usize = 8;
@@ -57,8 +60,11 @@ pub fn report(results: &Results, look: Look, page: Option<&str>) -> String {
     for figure in &figures {
         say("", false);
         say(&figure.title(), false);
-        let columns = if figure.axis == Axis::Latency { latencies(figure) } else { rates(figure) };
+        let columns = if figure.axis == Axis::Latency { latencies(figure) } else { rates(figure, &results.kills) };
         columns.fitting(look.width).lines().for_each(|line| say(line, false));
+        if figure.axis == Axis::Latency {
+            too_few(figure).into_iter().for_each(|legend| say(&legend, false));
+        }
         for row in figure.rows.iter().filter(|row| !row.entry.failures.is_empty()) {
             let (failed, of) = (row.entry.failures.len(), row.rounds() + row.entry.failures.len());
             say(&format!("{}: {failed} of {of} rounds failed: {}", row.entry.contender, row.entry.failures[0]), true);
@@ -96,14 +102,18 @@ pub fn report(results: &Results, look: Look, page: Option<&str>) -> String {
     out
 }
 
-fn rates(figure: &Figure) -> Columns {
+fn rates(figure: &Figure, kills: &[Kill]) -> Columns {
     const SHOWN: [Value; 4] = [Value::Cpu, Value::Switches, Value::Calls, Value::Idle];
     // The last ones give way first.
     let (all, bounds) = (figure.rounds(), bounds(figure.rounds()));
     let mut columns = Columns::new(&["contender", "waits", "a second", &bounds, "CPU each"])
         .left("", figure.axis == Axis::Base)
         .more(&["switches/M", "calls/M", "idle CPU"])
-        .gives_way(&["idle CPU", "calls/M", "switches/M", &bounds, "CPU each", "", "waits"]);
+        .left(KILLED, figure.axis == Axis::Base && !kills.is_empty())
+        .gives_way(&["idle CPU", "calls/M", "switches/M", KILLED, &bounds, "CPU each", "", "waits"]);
+    if !figure.has(Value::Idle) {
+        columns.hide("idle CPU");
+    }
     let most = figure.rows.iter().map(|row| row.summary.rate.high).fold(f64::MIN_POSITIVE, f64::max);
     for row in &figure.rows {
         let name = match row.info.family {
@@ -125,6 +135,7 @@ fn rates(figure: &Figure) -> Columns {
             switches,
             calls,
             idle,
+            killed(kills, row),
         ]);
     }
     columns
@@ -178,6 +189,7 @@ fn losses(results: &Results, figures: &[Figure], say: &mut dyn FnMut(&str, bool)
 mod tests {
     use super::super::sample;
     use super::*;
+    use crate::bench::results::Summary;
 
     fn shown(width: usize, color: bool) -> String {
         report(&sample::full(), Look { color, width }, None)
@@ -199,6 +211,8 @@ mod tests {
         assert!(row(&narrow).contains("12.4 M"), "{}", row(&narrow));
         assert!(row(&narrow).contains('█') && !narrow.contains("idle CPU"), "{}", row(&narrow));
         assert!(wide.contains("idle CPU") && row(&wide).contains('–'));
+        assert!(row(&wide).ends_with(" no process"), "{}", row(&wide));
+        assert_eq!(wide.matches("if one is killed").count(), 1, "in the base figure alone");
     }
 
     #[test]
@@ -227,6 +241,23 @@ mod tests {
         for what in ["noisy machine", "partial", "self-test FAILED", "self-test UNDECIDED", "self-test NOT RUN"] {
             assert!(red.iter().any(|line| line.starts_with(&format!("\x1b[31m{what}"))), "{red:?}");
         }
+    }
+
+    #[test]
+    fn percentiles_of_too_few_are_dashes_with_a_legend() {
+        let mut results = sample::full();
+        let said = |results: &Results| report(results, Look { color: false, width: 200 }, None);
+        assert!(!said(&results).contains("too few payloads"));
+        for entry in results.entries.iter_mut().filter(|entry| entry.axis == Axis::Latency) {
+            entry.rounds.iter_mut().filter_map(|round| round.late.as_mut()).for_each(|late| late.samples = 1_500);
+            let one = |value: Value| Interval::of(value.of_all(&entry.rounds, results.clock).get(..1).unwrap_or_default());
+            entry.summary = Summary::by(one);
+        }
+        let said = said(&results);
+        assert_eq!(said.matches("–: too few payloads in a round (p99.9 needs 10000)\n").count(), 4, "{said}");
+        let figure = said.split("How late payloads are at").nth(1).unwrap();
+        let row = figure.lines().find(|line| line.starts_with(" fifo ")).unwrap();
+        assert_eq!(row.matches(" – ").count(), 2, "the range's own, and p99.9: {row}");
     }
 
     #[test]

@@ -1,11 +1,13 @@
 //! What several reports say in the same words.
 
+use super::figures::Figure;
 use super::numbers::{count, time};
 use crate::bench::contender::{Family, Waits};
 use crate::bench::environment::Environment;
 use crate::bench::kill::Fate;
 use crate::bench::results::{Axis, Crossing, Crossover, Length, Pace, Verdict};
 use crate::bench::statistics::{ENOUGH, Interval};
+use crate::bench::value::Value;
 
 /// What who finds nothing does.
 pub fn waits(waits: Waits) -> &'static str {
@@ -120,6 +122,14 @@ pub fn crossover(crossover: &Crossover) -> String {
     format!("{}: {}{who}", waits(crossover.waits), length(crossover.length, crossover.longest))
 }
 
+/// What a dash among percentiles means, if there is one in such a figure.
+pub fn too_few(figure: &Figure) -> Option<String> {
+    let lacks = |value: Value| figure.rows.iter().any(|row| row.median(value).is_none());
+    let missing: Vec<Value> = [Value::P99, Value::P999].into_iter().filter(|value| lacks(*value)).collect();
+    let needs: Vec<String> = missing.iter().map(|value| format!("{} needs {}", value.name(), value.samples())).collect();
+    (!needs.is_empty()).then(|| format!("–: too few payloads in a round ({})", needs.join(", ")))
+}
+
 /// What happened in all tries.
 pub fn fates(fates: &[Fate]) -> String {
     let tries = fates.len();
@@ -156,6 +166,28 @@ pub fn fates(fates: &[Fate]) -> String {
         parts.push(format!("skipped in {} of {tries}: {why}", skipped.len()));
     }
     parts.join("; ")
+}
+
+/// The worst that happened, for a cell.
+pub fn worst(fates: &[Fate]) -> String {
+    let count = |is: fn(&Fate) -> bool| fates.iter().filter(|fate| is(fate)).count();
+    let of = |some: usize| if some < fates.len() { format!(" in {some} of {}", fates.len()) } else { String::new() };
+    let lost = fates.iter().filter_map(|fate| match fate {
+        Fate::GoesOn { lost, .. } | Fate::Drops { lost, .. } => Some(*lost),
+        _ => None,
+    });
+    let kinds = [
+        ("hangs", count(|fate| matches!(fate, Fate::Hangs { .. }))),
+        ("breaks", count(|fate| matches!(fate, Fate::Breaks { .. }))),
+        ("goes on in part", count(|fate| matches!(fate, Fate::Drops { .. }))),
+    ];
+    match (kinds.into_iter().find(|(_, some)| *some > 0), lost.max()) {
+        (Some((how, some)), _) => format!("{how}{}", of(some)),
+        (None, Some(0)) => "goes on".into(),
+        (None, Some(most)) => format!("loses {most}"),
+        (None, None) if fates.contains(&Fate::NoProcess) => "no process".into(),
+        (None, None) => "–".into(),
+    }
 }
 
 /// The card of the machine: names and what they have.
@@ -218,5 +250,14 @@ mod tests {
         let part = "gets only a part of what comes afterwards in 1 of 2, loses up to 32; skipped in 1 of 2: no worker";
         assert_eq!(fates(&[Fate::Drops { lost: 32, again: 0 }, Fate::Skipped { why: "no worker".into() }]), part);
         assert_eq!(fates(&[Fate::NoProcess]), "there is no process to kill");
+        let (hangs, breaks) = (|| Fate::Hangs { missing: None }, Fate::Breaks { how: "EPIPE".into() });
+        assert_eq!([worst(&all), worst(&[hangs(), hangs()])], ["hangs in 1 of 4", "hangs"]);
+        assert_eq!(worst(&[goes_on(0, 0), breaks]), "breaks in 1 of 2");
+        assert_eq!([worst(&[goes_on(0, 1)]), worst(&[goes_on(0, 0), goes_on(2, 0)])], ["goes on", "loses 2"]);
+        assert_eq!(worst(&[Fate::Drops { lost: 32, again: 0 }]), "goes on in part");
+        assert_eq!(
+            [worst(&[Fate::NoProcess]), worst(&[]), worst(&[Fate::Skipped { why: "no".into() }])],
+            ["no process", "–", "–"]
+        );
     }
 }

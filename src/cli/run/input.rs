@@ -11,6 +11,8 @@ use std::path::{Path, PathBuf};
 use std::sync::mpsc::{Receiver, Sender, SyncSender, TryRecvError, channel, sync_channel};
 use std::time::Duration;
 
+use gristmill::sys::thread::Thread;
+
 /// The most bytes that a job can have. It is the length of the longest path that Linux takes; and of numbers, what is
 /// longer can only be leading zeros or an error.
 pub const MAX_JOB: usize = 4096;
@@ -20,9 +22,6 @@ const BLOCK: usize = 64 << 10;
 
 /// Blocks that are read ahead.
 const AHEAD: usize = 4;
-
-/// Bytes of the reading thread's stack: it calls the system and little else, and the blocks are on the heap.
-const READER_STACK: usize = 256 << 10;
 
 /// How the input is cut.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -99,8 +98,7 @@ impl Input {
         let (full, pieces) = sync_channel(AHEAD);
         let (spent, empty) = channel();
         let count = u32::try_from(files.len()).expect("a command line has fewer than 2^32 files");
-        let thread = std::thread::Builder::new().name("input".to_owned()).stack_size(READER_STACK);
-        thread.spawn(move || read_files(&files, &full, &empty))?;
+        Thread::start(c"input", move || read_files(&files, &full, &empty))?;
         let mut separators = [false; 256];
         separators[usize::from(b'\n')] = true;
         if split == Split::Words {

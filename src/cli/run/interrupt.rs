@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
+use gristmill::sys::thread::Thread;
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 use signal_hook::low_level::exit;
@@ -48,7 +49,7 @@ impl Interrupt {
                 }
             }
         };
-        std::thread::Builder::new().name("signals".to_owned()).stack_size(128 << 10).spawn(listen)?;
+        Thread::start(c"signals", listen)?;
         Ok(interrupt)
     }
 

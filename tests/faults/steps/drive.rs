@@ -1,7 +1,7 @@
 //! The same cycle of a worker again and again, killed one instruction later each time.
 //!
 //! A cycle begins with the worker asleep, then there is work, and it ends with the worker asleep again. So it goes through the wake-up, pop, start,
-//! run, finish, deliver, and through falling asleep.
+//! run, finish, deliver, and through falling asleep. It may sleep in between: for want of room, or in a lock that somebody else holds.
 //!
 //! By default a worker is killed after each instruction that somebody else could notice: one that changed a byte of the region, or was a
 //! system call (a wake-up changes no byte). What an instruction between two of these has changed is private to the worker, its registers and its own
@@ -9,34 +9,20 @@
 //! stands for the other. With `GRISTMILL_STEPS=all` it is killed after every instruction nevertheless. A build without optimization executes ten times as
 //! many, so there the deaths are spread over those instructions, beginning anywhere.
 
+use super::everywhere::kill_everywhere;
 use super::look::Look;
 use super::traced::{STEPPED, Step, Traced, sleeps};
+use super::turnstile::Turnstile;
+use super::way::{Place, Point, Way};
 use crate::held::Held;
-use crate::numbers::Numbers;
 use crate::skip::skipped;
 use gristmill::MillStats;
-use std::collections::{HashMap, HashSet};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::*};
 use std::time::{Duration, Instant};
 
-/// A run of all these tests takes about a minute without optimization; with it, nothing is left out.
-const MOST: usize = if cfg!(debug_assertions) { 10 } else { usize::MAX };
-
 /// One cycle may take some more instructions than another to come to the same one: so many more are allowed.
 const DETOUR: usize = 400;
-
-/// A group whose workers die too often in a row without having done anything is given up. One that dies asleep is not to blame, and the count
-/// starts anew.
-const IN_A_ROW: u64 = 50;
-
-/// So often a worker is sent to an instruction that it does not come to. The last time it is stepped all the way, as it was when the way was walked:
-/// then it is as slow. A worker measures how long its jobs take, and where they take longer than 0.2 ms (`BATCH_NANOS`) the compiler has spared it a
-/// division: one instruction to which only a stepped worker comes, for one that runs up to a landmark is quick.
-const TRIES: u32 = 4;
-
-/// With `GRISTMILL_STEPS=all`, at most one instruction of so many may not be met.
-const UNMET: usize = 200;
 
 /// So long there may be neither a step nor a death before it hangs.
 const WATCHDOG: Duration = Duration::from_secs(60);
@@ -50,8 +36,29 @@ pub trait Scene: Sized {
 
     fn stats(&self) -> MillStats;
 
-    /// The one worker.
-    fn worker(&self) -> Option<u32>;
+    /// All workers.
+    fn pids(&self) -> Vec<u32>;
+
+    /// One that is not killed.
+    fn second(&self) -> Option<u32> {
+        None
+    }
+
+    /// The worker that is killed.
+    fn worker(&self) -> Option<u32> {
+        let second = self.second();
+        self.pids().into_iter().find(|&pid| Some(pid) != second)
+    }
+
+    /// The locks that the parent holds while the worker comes to them.
+    fn turnstile(&self) -> Option<&Turnstile> {
+        None
+    }
+
+    /// The worker is in the kernel: whether it sleeps there until somebody wakes it, for want of work or of room, or in a lock.
+    fn rests(&self, id: u16) -> bool {
+        self.look().sleeps_on(id).is_some() || self.turnstile().is_some_and(Turnstile::is_met)
+    }
 
     /// The worker stands still, asleep: there is work.
     fn wake(&mut self);
@@ -69,6 +76,9 @@ pub trait Scene: Sized {
     /// The worker stands still and is about to be killed; `id` is its participant.
     fn note(&mut self, id: u16);
 
+    /// It has been killed, and its death may not have been dealt with.
+    fn killed(&mut self) {}
+
     /// Everything is done: lets the parent put away what it does later otherwise.
     fn settle(&self) {}
 
@@ -76,51 +86,9 @@ pub trait Scene: Sized {
     fn check(&mut self, before: &MillStats);
 }
 
-/// An instruction: in the so-manieth piece of code that is mapped, from its start on. These lie elsewhere in each process.
-type Place = (usize, u64);
-
-/// The way that the worker takes through a cycle.
-struct Way {
-    /// Instruction by instruction; `None` is code of the kernel's (the clock).
-    places: Vec<Option<Place>>,
-    /// For each instruction the last one up to there to whose place the worker comes for the first time.
-    landmarks: Vec<Option<usize>>,
-    /// The so-manieth time that it comes to its place since it was at the landmark.
-    times: Vec<u32>,
-    /// How many instructions have been executed, each time that the region was another one than before or a system call had been made.
-    noticed: Vec<usize>,
-}
-
-impl Way {
-    fn walked(places: Vec<Option<Place>>, noticed: Vec<usize>) -> Way {
-        let (mut seen, mut since, mut last) = (HashSet::new(), HashMap::new(), None);
-        let (mut landmarks, mut times) = (vec![], vec![]);
-        for (n, place) in places.iter().enumerate() {
-            if place.is_some() && seen.insert(place) {
-                last = Some(n);
-                since.clear();
-            }
-            landmarks.push(last);
-            times.push(*since.entry(place).and_modify(|times| *times += 1).or_insert(1));
-        }
-        Way { places, landmarks, times, noticed }
-    }
-}
-
-/// Where in a cycle the worker dies.
-#[derive(Clone, Copy, Debug)]
-enum Point {
-    /// When it has come to this instruction of the way. The worker runs up to the last landmark before, and is stepped from there.
-    Before(usize),
-    /// The same, stepped from the start.
-    Stepping(usize),
-    /// At the end, asleep.
-    End,
-}
-
 /// How a worker died.
 #[derive(PartialEq, Eq)]
-enum Died {
+pub enum Died {
     There,
     /// It took another way: a lock was not free, a search began elsewhere.
     Elsewhere,
@@ -142,19 +110,26 @@ fn settled(mut wrong: impl FnMut() -> Option<String>) {
     }
 }
 
-/// The worker, asleep for want of work.
+/// The process number and the participant of a worker that sleeps for want of work.
+fn sleeper<S: Scene>(scene: &S, pid: u32) -> Option<(u32, u16)> {
+    let id = scene.look().id_of(pid)?;
+    (scene.look().sleeps_on(id).is_some() && sleeps(pid as i32)).then_some((pid, id))
+}
+
+/// The worker, asleep for want of work, as all are.
 fn asleep<S: Scene>(scene: &S) -> (u32, u16) {
-    let find = || {
-        let pid = scene.worker()?;
-        let id = scene.look().id_of(pid)?;
-        (scene.look().sleeps_on(id).is_some() && sleeps(pid as i32)).then_some((pid, id))
-    };
     let mut found = None;
     until(|| {
-        found = find();
-        found.is_some()
+        found = scene.worker().and_then(|pid| sleeper(scene, pid));
+        found.is_some() && scene.second().is_none_or(|pid| sleeper(scene, pid).is_some())
     });
     found.expect("just seen")
+}
+
+/// Where the worker, and the one that lives, say that they sleep.
+fn sleeping_places<S: Scene>(scene: &S, id: u16) -> [Option<usize>; 2] {
+    let second = scene.second().and_then(|pid| scene.look().id_of(pid));
+    [Some(id), second].map(|id| scene.look().sleeps_on(id?))
 }
 
 /// A worker that sleeps, stopped and in our hands. `None`: the system does not let us.
@@ -166,7 +141,7 @@ fn seize<S: Scene>(scene: &S) -> Option<(u16, Traced)> {
 }
 
 /// A whole cycle step by step, with everything that can be noticed of it, and a death at its end.
-fn walk<S: Scene>(scene: &mut S) -> Option<Way> {
+pub fn walk<S: Scene>(scene: &mut S) -> Option<Way> {
     let (id, mut traced) = seize(scene)?;
     scene.wake();
     let code = traced.code();
@@ -177,7 +152,7 @@ fn walk<S: Scene>(scene: &mut S) -> Option<Way> {
         assert!(places.len() < ENDLESS, "the worker goes on and on");
         places.push(code.iter().position(|range| range.contains(&at)).map(|k| (k, at - code[k].start)));
         let call = traced.is_system_call(at);
-        if traced.step(at, || scene.look().sleeps_on(id).is_some()) == Step::Asleep {
+        if traced.step(at, || scene.rests(id)) == Step::Asleep {
             if !scene.go_on() {
                 break;
             }
@@ -192,12 +167,12 @@ fn walk<S: Scene>(scene: &mut S) -> Option<Way> {
 }
 
 /// One cycle with one death.
-fn cycle<S: Scene>(scene: &mut S, point: Point, way: &Way) -> Died {
+pub fn cycle<S: Scene>(scene: &mut S, point: Point, way: &Way) -> Died {
     let (id, mut traced) = seize(scene).expect("it was allowed before");
     scene.wake();
     let died = go(scene, id, &mut traced, point, way);
     if died == Died::There && !matches!(point, Point::End) && scene.meddle(id) {
-        traced.run_on(|| scene.look().sleeps_on(id).is_some());
+        traced.run_on(|| scene.rests(id));
     }
     end(scene, id, traced);
     died
@@ -205,7 +180,6 @@ fn cycle<S: Scene>(scene: &mut S, point: Point, way: &Way) -> Died {
 
 fn go<S: Scene>(scene: &mut S, id: u16, traced: &mut Traced, point: Point, way: &Way) -> Died {
     let code = traced.code();
-    let asleep = |look: &Look| look.sleeps_on(id).is_some();
     let address = |place: Place| code[place.0].start + place.1;
     let (from, to) = match point {
         // At its first instruction it stands, and will go back into the system call that was interrupted.
@@ -215,7 +189,7 @@ fn go<S: Scene>(scene: &mut S, id: u16, traced: &mut Traced, point: Point, way: 
     };
     if let Some(place) = from.and_then(|from| way.places[from]) {
         let way = traced.run_to(address(place));
-        while traced.come(&way, || asleep(scene.look())) == Step::Asleep {
+        while traced.come(&way, || scene.rests(id)) == Step::Asleep {
             if !scene.go_on() {
                 return Died::Elsewhere;
             }
@@ -228,7 +202,8 @@ fn go<S: Scene>(scene: &mut S, id: u16, traced: &mut Traced, point: Point, way: 
         Point::Stepping(to) => way.places[..=to].iter().filter(|&&place| place == way.places[to]).count(),
         Point::End => 0,
     };
-    let mut met = 0;
+    let slowly = matches!(point, Point::Stepping(_));
+    let (mut met, mut region) = (0, vec![]);
     // Since the landmark, where the count begins anew.
     for n in 0..left.saturating_add(DETOUR) {
         let at = traced.at();
@@ -241,17 +216,21 @@ fn go<S: Scene>(scene: &mut S, id: u16, traced: &mut Traced, point: Point, way: 
         if wanted.is_some() && met == times {
             return Died::There;
         }
-        if traced.step(at, || asleep(scene.look())) == Step::Asleep {
+        if traced.step(at, || scene.rests(id)) == Step::Asleep {
             if !scene.go_on() {
                 return if to.is_none() { Died::There } else { Died::Elsewhere };
             }
             traced.woken();
         }
+        if slowly {
+            // As when the way was walked.
+            scene.look().changed(&mut region);
+        }
     }
     Died::Elsewhere
 }
 
-fn kill_asleep<S: Scene>(scene: &S) {
+pub fn kill_asleep<S: Scene>(scene: &S) {
     let deaths = scene.stats().deaths;
     let (_, traced) = seize(scene).expect("it was allowed before");
     traced.kill();
@@ -262,18 +241,19 @@ fn kill_asleep<S: Scene>(scene: &S) {
 fn end<S: Scene>(scene: &mut S, id: u16, traced: Traced) {
     let before = scene.stats();
     let counted = scene.look().sleepers();
-    let slept_on = scene.look().sleeps_on(id);
+    let slept_on = sleeping_places(scene, id);
     scene.note(id);
     traced.kill();
+    scene.killed();
     until(|| scene.stats().deaths > before.deaths);
     scene.check(&before);
     assert_eq!(scene.stats().deaths, before.deaths + 1, "another one has died");
     // Whoever slept is not counted any more, and nobody else is forgotten. A sleeper that had counted itself and not said so yet, or was no
     // longer saying so, leaves a number that is too high, as long as the region lives: it costs needless wake-ups, and nothing else.
     let (_, id) = asleep(scene);
-    let place = scene.look().sleeps_on(id);
-    let one = |here: Option<usize>, k| u32::from(here == Some(k));
-    let expected: Vec<u32> = (0..counted.len()).map(|k| counted[k] - one(slept_on, k) + one(place, k)).collect();
+    let sleep_on = sleeping_places(scene, id);
+    let those = |here: [Option<usize>; 2], k| here.iter().filter(|&&place| place == Some(k)).count() as u32;
+    let expected: Vec<u32> = (0..counted.len()).map(|k| counted[k] - those(slept_on, k) + those(sleep_on, k)).collect();
     settled(|| {
         let now = scene.look().sleepers();
         (now != expected).then(|| format!("{now:?} sleepers are counted, and it should be {expected:?}"))
@@ -319,76 +299,4 @@ pub fn every_step<S: Scene>(name: &str, make: impl Fn() -> S, each: bool) {
         result.unwrap_or_else(|why| std::panic::resume_unwind(why));
     });
     before.compare();
-}
-
-fn kill_everywhere<S: Scene>(name: &str, make: &impl Fn() -> S, each: bool, beats: &AtomicU64) {
-    let (begin, stepped) = (Instant::now(), STEPPED.load(Relaxed));
-    let mut scene = Some(make());
-    let Some(mut way) = walk(scene.as_mut().expect("just made")) else { return };
-    if !each && !cfg!(debug_assertions) {
-        // The first cycle of a region is not quite like the others.
-        way = walk(scene.as_mut().expect("just made")).expect("it was allowed before");
-    }
-    let last = way.places.len() - 1;
-    let all = std::env::var("GRISTMILL_STEPS").is_ok_and(|value| value == "all");
-    let wanted: Vec<usize> =
-        if all { (0..=last).collect() } else { [0].into_iter().chain(way.noticed.iter().copied()).collect() };
-    let stride = if all { 1 } else { wanted.len().div_ceil(MOST) };
-    let first = Numbers::new().below(stride as u64) as usize;
-    let points: Vec<Point> = wanted
-        .iter()
-        .filter(|&&n| n <= last)
-        .skip(first)
-        .step_by(stride)
-        .map(|&n| Point::Before(n))
-        .chain([Point::End])
-        .collect();
-    let (mut kills, mut elsewhere, mut failures) = (1u64, vec![], 0);
-    for &point in &points {
-        for tries in 1.. {
-            let point = match point {
-                Point::Before(to) if tries == TRIES => Point::Stepping(to),
-                other => other,
-            };
-            if each || scene.is_none() {
-                drop(scene.take());
-                scene = Some(make());
-            }
-            let scene_now = scene.as_mut().expect("made");
-            let died = catch_unwind(AssertUnwindSafe(|| {
-                if kills % IN_A_ROW == 0 {
-                    kill_asleep(scene_now);
-                }
-                cycle(scene_now, point, &way)
-            }));
-            kills += 1;
-            beats.store(kills, Relaxed);
-            match died {
-                Ok(Died::There) => break,
-                Ok(Died::Elsewhere) if tries < TRIES => {}
-                Ok(Died::Elsewhere) => {
-                    elsewhere.push(point);
-                    break;
-                }
-                Err(_) => {
-                    println!("steps::{name}: the panic above followed a death at {point:?} of {last}");
-                    failures += 1;
-                    assert!(failures < 5, "{failures} failures after {kills} deaths");
-                    scene = None;
-                    break;
-                }
-            }
-        }
-    }
-    println!(
-        "steps::{name}: {last} instructions, {} noticed from outside{}; {kills} deaths, {failures} failures, not met {elsewhere:?}, {} stepped, \
-         {:.1} s",
-        way.noticed.len(),
-        if stride > 1 { format!(", a death at one of {stride}") } else { String::new() },
-        STEPPED.load(Relaxed) - stepped,
-        begin.elapsed().as_secs_f64()
-    );
-    assert_eq!(failures, 0);
-    let unmet = elsewhere.len();
-    assert!(!all || unmet <= points.len() / UNMET, "{unmet} of {} instructions were not met", points.len());
 }

@@ -1,7 +1,10 @@
 //! A worker of a JoinableQueue that puts results into a Queue.
 
 use super::drive::{Scene, until};
-use super::look::Look;
+use super::look::{Lock, Look};
+use super::second::Second;
+use super::traced::sleeps;
+use super::turnstile::Turnstile;
 use gristmill::layout::State;
 use gristmill::{Daemons, JoinError, Mill, MillStats, PodJoinableQueue, PodQueue, WaitPolicy};
 use std::collections::BTreeMap;
@@ -32,9 +35,27 @@ pub struct How {
     pub counters_from: u32,
     /// Whether a thread of the parent waits for the end of all jobs meanwhile.
     pub joined: bool,
+    /// Whether a thread of the parent waits for the first result meanwhile.
+    pub awaited: bool,
     /// Whether the worker is not killed, but stopped, while the parent delivers what is finished.
     pub helped: bool,
+    /// These are held by the parent while the worker comes to them, one after the other; whether somebody else waits beside the worker.
+    pub locks: &'static [Lock],
+    pub beside: bool,
+    /// Whether there is a second worker, and where it stands still.
+    pub second: Option<Stands>,
 }
+
+/// Where a second worker stands still until the first one is dead.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Stands {
+    Asleep,
+    /// It has taken both jobs, and put no result yet.
+    WithJobs,
+}
+
+/// Two workers leave each other something: one takes two jobs where there are so many more.
+const MORE: usize = 6;
 
 pub const USUAL: How = How {
     capacity: 4,
@@ -44,7 +65,11 @@ pub const USUAL: How = How {
     wait: WaitPolicy::Block,
     counters_from: 0,
     joined: false,
+    awaited: false,
     helped: false,
+    locks: &[],
+    beside: false,
+    second: None,
 };
 
 pub struct Jobs<const N: usize> {
@@ -54,6 +79,8 @@ pub struct Jobs<const N: usize> {
     results: PodQueue<[u64; N]>,
     daemons: Daemons,
     look: Look,
+    turnstile: Turnstile,
+    second: Option<Second>,
     /// The number of this cycle's first job, and its ticket.
     next: u64,
     ticket: u64,
@@ -62,16 +89,54 @@ pub struct Jobs<const N: usize> {
     in_hand: Vec<u64>,
     again: u64,
     joiner: Option<JoinHandle<Result<(), JoinError>>>,
+    taker: Option<JoinHandle<[u64; N]>>,
 }
 
 impl<const N: usize> Jobs<N> {
+    /// The second worker stops where it is to stand: the first one is in our hands.
+    fn place_second(&mut self) {
+        let (Some(second), Some(stands)) = (&self.second, self.how.second) else { return };
+        if stands == Stands::WithJobs {
+            // How many it takes at a time depends on how long the last ones took: these are quick.
+            for _ in 0..3 {
+                self.jobs.put([0; N]).unwrap();
+                self.jobs.join().unwrap();
+                self.results.get().unwrap();
+            }
+            until(|| self.look.id_of(second.pid()).is_some_and(|id| self.look.sleeps_on(id).is_some()));
+            until(|| sleeps(second.pid() as i32));
+        }
+        second.stop();
+    }
+
+    /// It takes both jobs, and is stopped when it would put the first one's result.
+    fn give_second_jobs(&mut self) {
+        let (Some(second), Some(Stands::WithJobs)) = (&self.second, self.how.second) else { return };
+        let mut turnstile = Turnstile::new(&[Lock::Jobs(1)], false);
+        turnstile.shut();
+        second.go_on();
+        until(|| turnstile.is_met() && sleeps(second.pid() as i32));
+        second.stop();
+        turnstile.open();
+        let id = self.look.id_of(second.pid()).expect("it lives");
+        assert!(self.look.holds(id), "it has begun both jobs");
+        // There were so many that it has taken two; the others are only in the way.
+        for _ in 0..MORE {
+            self.jobs.get().unwrap().task_done();
+        }
+        assert!(self.jobs.join_timeout(Duration::ZERO).is_err(), "the second one has jobs");
+        assert_eq!(self.jobs.pending(), 2);
+    }
+
     pub fn new(how: How) -> Self {
-        let mill = Mill::builder().region_size(64 << 10).arena_size(8 << 10).max_processes(3).max_queues(2);
+        let mill = Mill::builder().region_size(64 << 10).arena_size(8 << 10).max_processes(4).max_queues(2);
         let mill = mill.retries(how.retries).wait_policy(how.wait).counters_from(how.counters_from).build().unwrap();
         let jobs = mill.pod_joinable_queue(how.capacity).unwrap();
         // As many results wait for the parent: with fewer than there are jobs the worker has to wait for room.
         let results = mill.pod_queue(how.capacity.min(3)).unwrap();
-        let daemons = mill.spawn_daemons(1, serve::<N>, (&jobs, &results)).unwrap();
+        let workers = 1 + usize::from(how.second.is_some());
+        let daemons = mill.spawn_daemons(workers, serve::<N>, (&jobs, &results)).unwrap();
+        let second = how.second.map(|_| Second::new(|| daemons.pids()));
         Jobs {
             how,
             mill,
@@ -79,12 +144,15 @@ impl<const N: usize> Jobs<N> {
             results,
             daemons,
             look: Look::new(),
+            turnstile: Turnstile::new(how.locks, how.beside),
+            second,
             next: 0,
             ticket: 0,
             got: vec![],
             in_hand: vec![],
             again: 0,
             joiner: None,
+            taker: None,
         }
     }
 }
@@ -98,15 +166,30 @@ impl<const N: usize> Scene for Jobs<N> {
         self.mill.stats()
     }
 
-    fn worker(&self) -> Option<u32> {
-        self.daemons.pids().first().copied()
+    fn pids(&self) -> Vec<u32> {
+        self.daemons.pids()
+    }
+
+    fn second(&self) -> Option<u32> {
+        self.second.as_ref().map(Second::pid)
+    }
+
+    fn turnstile(&self) -> Option<&Turnstile> {
+        Some(&self.turnstile)
     }
 
     fn wake(&mut self) {
         self.next += 100;
+        self.place_second();
         let d = self.look.channel(0).desc();
         self.ticket = d.ticket.load(Relaxed);
-        let numbers = (self.next..).take(self.how.jobs).map(|n| [n; N]);
+        let more = if self.how.second == Some(Stands::WithJobs) { MORE } else { 0 };
+        if self.how.awaited {
+            let results = self.results.clone();
+            self.taker = Some(std::thread::spawn(move || results.get().unwrap()));
+            until(|| self.look.channel(1).desc().jobs.sleepers.load(SeqCst) != 0);
+        }
+        let numbers = (self.next..).take(self.how.jobs + more).map(|n| [n; N]);
         if self.how.together {
             // Short ones are bundled.
             d.job_nanos.store(100, Relaxed);
@@ -119,10 +202,17 @@ impl<const N: usize> Scene for Jobs<N> {
             self.joiner = Some(std::thread::spawn(move || jobs.join()));
             until(|| d.done.sleepers.load(SeqCst) != 0);
         }
+        self.give_second_jobs();
+        self.turnstile.shut();
     }
 
     fn go_on(&mut self) -> bool {
-        if self.jobs.pending() == 0 {
+        if self.turnstile.pass() {
+            return true;
+        }
+        let of_second = u64::from(self.how.second == Some(Stands::WithJobs));
+        if self.jobs.pending() <= of_second {
+            assert!(self.turnstile.is_through(), "it has not come to a lock that is held");
             return false;
         }
         self.got.push(self.results.try_get().expect("it waits for room"));
@@ -161,13 +251,20 @@ impl<const N: usize> Scene for Jobs<N> {
         assert!(self.in_hand.len() <= 1, "one job at a time: {:?}", self.in_hand);
     }
 
+    fn killed(&mut self) {
+        self.turnstile.open();
+        self.second.iter().for_each(Second::go_on);
+    }
+
     fn check(&mut self, before: &MillStats) {
+        self.turnstile.end();
         let lost = if self.how.retries == 0 { self.in_hand.len() as u64 } else { 0 };
         match self.jobs.join() {
             Ok(()) => assert_eq!(lost, 0, "join tells of no loss"),
             Err(JoinError::Lost { jobs }) => assert_eq!(jobs, lost, "lost, in hand were {:?}", self.in_hand),
             Err(e) => panic!("{e}"),
         }
+        self.got.extend(self.taker.take().map(|taker| taker.join().unwrap()));
         self.got.extend(self.results.drain().unwrap());
         if let Some(joiner) = self.joiner.take() {
             joiner.join().unwrap().unwrap();

@@ -12,6 +12,14 @@ use std::sync::atomic::Ordering::*;
 /// What a sleeping thread of the parent adds to a number of sleepers; a worker adds 1.
 const PARENT: u32 = (1 << 16) + 1;
 
+/// A lock of the region: of a queue's jobs, of a pool's results, of an arena.
+#[derive(Clone, Copy, Debug)]
+pub enum Lock {
+    Jobs(usize),
+    Results(usize),
+    Arena(usize),
+}
+
 pub struct Look {
     region: Arc<Region>,
     channels: Vec<Channel>,
@@ -35,6 +43,14 @@ impl Look {
     /// The queue that was made as number `k`, from 0.
     pub fn channel(&self, k: usize) -> &Channel {
         &self.channels[k]
+    }
+
+    pub fn lock(&self, which: Lock) -> &FutexLock {
+        match which {
+            Lock::Jobs(queue) => FutexLock::of(&self.channel(queue).desc().job_lock),
+            Lock::Results(queue) => FutexLock::of(&self.channel(queue).desc().result_lock),
+            Lock::Arena(which) => self.region.arena(which).lock(),
+        }
     }
 
     /// Makes `copy` the region's bytes; whether it was something else before.
@@ -93,6 +109,11 @@ impl Look {
         self.events().position(|event| offset == event as *const EventWords as u64 - base)
     }
 
+    /// Whether the participant says that it has taken more than it has begun.
+    pub fn holds(&self, id: u16) -> bool {
+        self.region.participant(id).is_some_and(|p| p.holding.load(SeqCst) != 0)
+    }
+
     /// Slots of queue `k` in a state that the participant owns.
     pub fn owned(&self, k: usize, id: u16, state: State) -> Vec<u32> {
         let channel = &self.channels[k];
@@ -113,7 +134,7 @@ impl Look {
     /// Jobs of the first queue that are not over and do not count as pending: whoever joins would be told too early.
     pub fn uncounted(&self) -> Option<String> {
         let channel = self.channel(0);
-        let lock = FutexLock::of(&channel.desc().job_lock);
+        let lock = self.lock(Lock::Jobs(0));
         let over = |slot: &u32| [State::Free, State::Owned, State::Done].iter().any(|&state| channel.word(*slot).is(state));
         let items = |slot| if channel.kind() == Kind::Pool { 1 } else { u64::from(channel.items(slot)) };
         loop {

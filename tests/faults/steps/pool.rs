@@ -1,7 +1,9 @@
 //! A pool's worker: bundles of jobs, one job to a slot, and arrays of numbers.
 
 use super::drive::{Scene, until};
-use super::look::Look;
+use super::look::{Lock, Look};
+use super::second::Second;
+use super::turnstile::Turnstile;
 use crate::common::Scratch;
 use gristmill::sys::mapping::Mapping;
 use gristmill::{JobError, JobHandle, MillStats, ProcessPool, WaitPolicy};
@@ -79,9 +81,24 @@ pub struct How {
     pub counters_from: u32,
     /// Whether the worker is not killed, but stopped, while the parent delivers what is finished.
     pub helped: bool,
+    /// These are held by the parent while the worker comes to them, one after the other.
+    pub locks: &'static [Lock],
+    /// Whether there is a second worker, which stands still, asleep, until the first one is dead.
+    pub second: bool,
 }
 
-pub const USUAL: How = How { work: Work::Bundle(4), retries: 60_000, wait: WaitPolicy::Block, counters_from: 0, helped: false };
+pub const USUAL: How = How {
+    work: Work::Bundle(4),
+    retries: 60_000,
+    wait: WaitPolicy::Block,
+    counters_from: 0,
+    helped: false,
+    locks: &[],
+    second: false,
+};
+
+/// Cycles are counted from here: as a part of an argument, each has as many bytes as any other, and the worker decodes all of them alike.
+const FIRST: usize = 1 << 15;
 
 /// Numbers in all, and in a chunk.
 const NUMBERS: u64 = 24;
@@ -100,10 +117,21 @@ enum Pool {
     Triple(std::sync::Arc<ProcessPool<u64, u64>>, Option<std::thread::JoinHandle<Outcomes>>),
 }
 
+impl Pool {
+    fn pids(&self) -> Vec<u32> {
+        match self {
+            Pool::Fill(pool, _) => pool.worker_pids(),
+            Pool::Triple(pool, _) => pool.worker_pids(),
+        }
+    }
+}
+
 pub struct Jobs {
     how: How,
     pool: Pool,
     look: Look,
+    turnstile: Turnstile,
+    second: Option<Second>,
     log: Log,
     _file: Scratch,
     jobs: usize,
@@ -121,13 +149,19 @@ impl Jobs {
         let file = Scratch::new("steps");
         let log = Log(Mapping::file(&file.0, 1 << 16).unwrap());
         let path = file.0.to_string_lossy().into_owned();
-        let builder = ProcessPool::builder().workers(1).region_size(96 << 10).arena_size(10 << 10).retries(how.retries);
+        let builder = ProcessPool::builder()
+            .workers(1 + usize::from(how.second))
+            .region_size(96 << 10)
+            .arena_size(10 << 10)
+            .retries(how.retries);
         let builder = builder.wait_policy(how.wait).counters_from(how.counters_from).initializer(open_log, path);
         let pool = match how.work {
             Work::Numbers => Pool::Triple(builder.build(triple).unwrap().into(), None),
             _ => Pool::Fill(builder.build(fill).unwrap(), vec![]),
         };
-        Jobs { how, pool, look: Look::new(), log, _file: file, jobs: 0, cycle: 0, last: None }
+        let second = how.second.then(|| Second::new(|| pool.pids()));
+        let (look, turnstile) = (Look::new(), Turnstile::new(how.locks, false));
+        Jobs { how, pool, look, turnstile, second, log, _file: file, jobs: 0, cycle: FIRST, last: None }
     }
 
     fn outcomes(&mut self) -> Outcomes {
@@ -153,14 +187,20 @@ impl Scene for Jobs {
         }
     }
 
-    fn worker(&self) -> Option<u32> {
-        match &self.pool {
-            Pool::Fill(pool, _) => pool.worker_pids().first().copied(),
-            Pool::Triple(pool, _) => pool.worker_pids().first().copied(),
-        }
+    fn pids(&self) -> Vec<u32> {
+        self.pool.pids()
+    }
+
+    fn second(&self) -> Option<u32> {
+        self.second.as_ref().map(Second::pid)
+    }
+
+    fn turnstile(&self) -> Option<&Turnstile> {
+        Some(&self.turnstile)
     }
 
     fn wake(&mut self) {
+        self.second.iter().for_each(Second::stop);
         let page = self.log.page();
         page.begun.iter().chain(&page.ended).chain([&page.last]).for_each(|n| n.store(0, SeqCst));
         self.cycle += 1;
@@ -207,6 +247,13 @@ impl Scene for Jobs {
             }
         }
         until(|| channel.pending() > 0);
+        self.turnstile.shut();
+    }
+
+    fn go_on(&mut self) -> bool {
+        let passed = self.turnstile.pass();
+        assert!(passed || self.turnstile.is_through(), "it has not come to a lock that is held");
+        passed
     }
 
     fn meddle(&self, id: u16) -> bool {
@@ -223,6 +270,11 @@ impl Scene for Jobs {
     fn note(&mut self, _id: u16) {
         assert_eq!(self.look.uncounted(), None);
         self.last = self.log.page().last.load(SeqCst).checked_sub(1);
+    }
+
+    fn killed(&mut self) {
+        self.turnstile.open();
+        self.second.iter().for_each(Second::go_on);
     }
 
     fn settle(&self) {

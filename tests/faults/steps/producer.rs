@@ -114,8 +114,8 @@ impl<Q: Items + 'static> Scene for Producer<Q> {
         self.mill.stats()
     }
 
-    fn worker(&self) -> Option<u32> {
-        self.daemons.pids().first().copied()
+    fn pids(&self) -> Vec<u32> {
+        self.daemons.pids()
     }
 
     fn wake(&mut self) {

@@ -170,6 +170,14 @@ impl Traced {
         assert_eq!(unsafe { libc::ptrace(request, self.pid, address, word) }, 0, "{}", io::Error::last_os_error());
     }
 
+    /// Lets go of it, stopped by a signal as anybody could send it.
+    pub fn leave_stopped(self) {
+        // SAFETY: a signal to a child that has not been waited for touches no memory of ours.
+        assert_eq!(unsafe { libc::kill(self.pid, libc::SIGSTOP) }, 0);
+        [0, self.pid].into_iter().for_each(|thread| keep_on(thread, &self.processors));
+        self.request(libc::PTRACE_DETACH, 0).expect("it stands still");
+    }
+
     /// Kills it where it is. Its end is left to the supervisor, whose child it is.
     pub fn kill(self) {
         // SAFETY: a signal to a child that has not been waited for touches no memory of ours.

@@ -51,19 +51,31 @@ impl Contender for Python {
         let mut script = Script::start(SCRIPT, self.means, shape, control.address())?;
         let watched =
             script.said::<Vec<u32>>()?.into_iter().map(|pid| Ok((pid, Pidfd::open(pid)?))).collect::<Result<Vec<_>>>()?;
-        Ok(Opened::Started(Box::new(Running { watched, killed: vec![], _script: script })))
+        Ok(Opened::Started(Box::new(Running {
+            watched,
+            killed: vec![],
+            bounded: self.means != "simple_queue",
+            _script: script,
+        })))
     }
 }
 
 struct Running {
     watched: Vec<(u32, Pidfd)>,
     killed: Vec<u32>,
+    /// Whether the queue takes a number of items.
+    bounded: bool,
     _script: Script,
 }
 
 impl Started for Running {
     fn pids(&self) -> Vec<u32> {
         self.watched.iter().map(|(pid, _)| *pid).collect()
+    }
+
+    /// A pipe's bytes hold more or fewer of what Python makes of payloads: nobody says how many.
+    fn room(&self, asked: usize) -> Option<usize> {
+        self.bounded.then_some(asked)
     }
 
     /// They are Python's children, so how they ended is not known here; what they had to say is on standard error.

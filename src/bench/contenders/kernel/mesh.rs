@@ -31,6 +31,13 @@ pub struct Mesh<N> {
 }
 
 impl<N: Net> Queue for Mesh<N> {
+    fn room(&self, _: usize) -> Option<usize> {
+        // One more connection, which nobody else waits for: participants have theirs, or are not there yet.
+        let to = self.net.connect(0).ok()?;
+        let _from = self.net.accept(0).ok()?;
+        Some(sys::filled(&to, self.shape.payload).ok()? * self.shape.producers * self.shape.consumers)
+    }
+
     fn sender(&self, producer: usize) -> Result<Box<dyn Sender + '_>> {
         let size = self.shape.payload;
         if self.shape.consumers == 1 {

@@ -27,11 +27,9 @@ impl Contender for SocketPair {
     }
 
     fn open(&self, shape: &Shape, _: &Control) -> Result<Opened> {
-        let (writer, reader) = sys::socket_pair(self.kind)?;
-        sys::set_buffer(writer.as_fd(), Buffer::Send, room(shape.capacity, shape.payload))?;
-        let pair = Pair { writer: writer.into(), reader: reader.into(), size: shape.payload };
+        let pair = Pair::new(self.kind, shape)?;
         // The limit of a message is that of the buffer, and what memory the kernel finds in one piece.
-        pair.send_and_receive().map_err(|why| format!("a message of {} B: {why} (see net.core.wmem_max)", pair.size))?;
+        pair.send_and_receive().map_err(|why| format!("a message of {} B: {why} (see net.core.wmem_max)", shape.payload))?;
         Ok(Opened::Processes(Box::new(pair)))
     }
 }
@@ -46,14 +44,21 @@ fn room(messages: usize, size: usize) -> usize {
 struct Pair {
     writer: File,
     reader: File,
-    size: usize,
+    kind: libc::c_int,
+    shape: Shape,
 }
 
 impl Pair {
+    fn new(kind: libc::c_int, shape: &Shape) -> Result<Pair> {
+        let (writer, reader) = sys::socket_pair(kind)?;
+        sys::set_buffer(writer.as_fd(), Buffer::Send, room(shape.capacity, shape.payload))?;
+        Ok(Pair { writer: writer.into(), reader: reader.into(), kind, shape: *shape })
+    }
+
     fn send_and_receive(&self) -> Result<()> {
-        let mut message = vec![0; self.size];
-        one(|| (&self.writer).write(&message), self.size)?;
-        one(|| (&self.reader).read(&mut message), self.size)
+        let mut message = vec![0; self.shape.payload];
+        one(|| (&self.writer).write(&message), self.shape.payload)?;
+        one(|| (&self.reader).read(&mut message), self.shape.payload)
     }
 }
 
@@ -70,6 +75,10 @@ fn one(mut call: impl FnMut() -> std::io::Result<usize>, size: usize) -> Result<
 }
 
 impl Queue for Pair {
+    fn room(&self, _: usize) -> Option<usize> {
+        let like = Pair::new(self.kind, &self.shape).ok()?;
+        sys::filled(&like.writer, self.shape.payload).ok()
+    }
     fn sender(&self, _: usize) -> Result<Box<dyn Sender + '_>> {
         Ok(Box::new(Writing { pair: self, messages: Messages::default() }))
     }
@@ -86,8 +95,8 @@ struct Writing<'a> {
 impl Sender for Writing<'_> {
     fn send(&mut self, payloads: Payloads<'_>) -> Result<()> {
         match payloads.count() {
-            1 => one(|| (&self.pair.writer).write(payloads.bytes()), self.pair.size),
-            _ => Ok(self.messages.send(self.pair.writer.as_fd(), payloads.bytes(), self.pair.size)?),
+            1 => one(|| (&self.pair.writer).write(payloads.bytes()), self.pair.shape.payload),
+            _ => Ok(self.messages.send(self.pair.writer.as_fd(), payloads.bytes(), self.pair.shape.payload)?),
         }
     }
 }
@@ -100,7 +109,7 @@ struct Reading<'a> {
 
 impl Receiver for Reading<'_> {
     fn receive(&mut self, most: usize, each: &mut dyn FnMut(&[u8])) -> Result<()> {
-        let size = self.pair.size;
+        let size = self.pair.shape.payload;
         self.bytes.resize(most * size, 0);
         let count = match most {
             1 => one(|| (&self.pair.reader).read(&mut self.bytes), size).map(|()| 1)?,

@@ -56,6 +56,13 @@ pub fn set_room(pipe: &impl AsFd, payloads: usize, size: usize) {
     }
 }
 
+/// Payloads of `size` bytes that it has room for: none of those that fit into a page lies in two of them.
+pub fn room(pipe: &impl AsFd, size: usize) -> Option<usize> {
+    let page = page_size();
+    let pages = sys::pipe_size(pipe.as_fd()).ok()? / page;
+    Some(if size <= page { pages * (page / size) } else { pages / size.div_ceil(page) })
+}
+
 /// A pipe, with or without a name.
 pub struct Pipe {
     pub reader: File,
@@ -64,6 +71,9 @@ pub struct Pipe {
 }
 
 impl Queue for Pipe {
+    fn room(&self, _: usize) -> Option<usize> {
+        room(&self.writer, self.size)
+    }
     fn sender(&self, _: usize) -> Result<Box<dyn Sender + '_>> {
         Ok(Box::new(Writing { to: &self.writer, lock: None, piece: piece(self.size) }))
     }
@@ -127,6 +137,18 @@ mod tests {
     fn write(pipe: &Pipe, byte: u8, batch: usize) {
         let bytes = vec![byte; pipe.size * batch];
         pipe.sender(0).unwrap().send(Payloads::new(&bytes, pipe.size)).unwrap();
+    }
+
+    #[test]
+    fn it_has_the_room_that_it_says_it_has() {
+        for (size, asked) in [(64, 8), (64, 200), (1000, 5), (4096, 3)] {
+            let (reader, writer) = ends(asked, size).unwrap();
+            let pipe = Pipe { reader, writer, size };
+            sys::set_nonblocking(pipe.writer.as_fd(), true).unwrap();
+            let (bytes, mut sender) = (vec![1; size], pipe.sender(0).unwrap());
+            let sent = (0..).take_while(|_| sender.send(Payloads::new(&bytes, size)).is_ok()).count();
+            assert_eq!((pipe.room(asked), sent >= asked), (Some(sent), true), "{size} B, {asked} asked for");
+        }
     }
 
     /// Sizes that fill a page evenly and that do not, in the smallest pipe there is, so that writers and readers wait all the time.

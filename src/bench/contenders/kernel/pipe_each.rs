@@ -4,7 +4,7 @@
 //! pipe. What lies in the pipe of a worker that dies is lost, and once it is full nothing more is given to it.
 
 use super::lock::Lock;
-use super::pipe_atomic::{ends, piece};
+use super::pipe_atomic::{self, ends, piece};
 use super::spread::{End, Spread};
 use super::stream::{Reading, Writing};
 use super::sys;
@@ -51,6 +51,9 @@ struct Pipes {
 }
 
 impl Queue for Pipes {
+    fn room(&self, _: usize) -> Option<usize> {
+        self.pipes.iter().map(|pipe| pipe_atomic::room(&pipe.writer, self.size)).sum()
+    }
     fn sender(&self, producer: usize) -> Result<Box<dyn Sender + '_>> {
         let piece = piece(self.size);
         let ends = self.pipes.iter().map(|pipe| End { to: &pipe.writer, lock: pipe.lock.as_ref() });

@@ -1,7 +1,7 @@
 //! One pipe, with a length before each payload, and a lock for readers and one for writers: as CPython's `multiprocessing.Queue` does it, whose
 //! locks are POSIX semaphores of value 1.
 
-use super::pipe_atomic::set_room;
+use super::pipe_atomic::{self, set_room};
 use crate::bench::contender::{Contender, Family, Info, Opened, Payloads, Queue, Receiver, Result, Sender, Shape, Waits};
 use crate::bench::contenders::memory::semaphore::{PosixSemaphore, Semaphore};
 use crate::bench::control::Control;
@@ -30,7 +30,8 @@ impl Contender for PipeLocked {
     fn open(&self, shape: &Shape, _: &Control) -> Result<Opened> {
         let (reader, writer) = pipe()?;
         set_room(&writer, shape.capacity, LENGTH + shape.payload);
-        Ok(Opened::Processes(Box::new(Pipe { reader, writer, readers: lock()?, writers: lock()? })))
+        let room = pipe_atomic::room(&writer, LENGTH + shape.payload);
+        Ok(Opened::Processes(Box::new(Pipe { reader, writer, room, readers: lock()?, writers: lock()? })))
     }
 }
 
@@ -53,11 +54,15 @@ fn with<T>(lock: &PosixSemaphore, act: impl FnOnce() -> Result<T>) -> Result<T> 
 struct Pipe {
     reader: PipeReader,
     writer: PipeWriter,
+    room: Option<usize>,
     readers: Shared<PosixSemaphore>,
     writers: Shared<PosixSemaphore>,
 }
 
 impl Queue for Pipe {
+    fn room(&self, _: usize) -> Option<usize> {
+        self.room
+    }
     fn sender(&self, _: usize) -> Result<Box<dyn Sender + '_>> {
         Ok(Box::new(Writing { pipe: self, frame: vec![] }))
     }

@@ -22,12 +22,13 @@ impl Contender for PosixMq {
     fn open(&self, shape: &Shape, _: &Control) -> Result<Opened> {
         sys::lift_message_queue_limit();
         let size = shape.payload;
-        let queue = PosixQueue::new(shape.capacity, size).or_else(|why| match limit("msg_max") {
-            Some(most) if most < shape.capacity => PosixQueue::new(most, size),
+        let with_room = |room: usize| Ok((PosixQueue::new(room, size)?, room));
+        let queue = with_room(shape.capacity).or_else(|why| match limit("msg_max") {
+            Some(most) if most < shape.capacity => with_room(most),
             _ => Err(why),
         });
-        let queue = queue.map_err(|why| refused(&why, size))?;
-        Ok(Opened::Processes(Box::new(Messages { queue, size })))
+        let (queue, room) = queue.map_err(|why| refused(&why, size))?;
+        Ok(Opened::Processes(Box::new(Messages { queue, size, room })))
     }
 }
 
@@ -51,9 +52,13 @@ fn refused(error: &io::Error, size: usize) -> String {
 struct Messages {
     queue: PosixQueue,
     size: usize,
+    room: usize,
 }
 
 impl Queue for Messages {
+    fn room(&self, _: usize) -> Option<usize> {
+        Some(self.room)
+    }
     fn sender(&self, _: usize) -> Result<Box<dyn Sender + '_>> {
         Ok(Box::new(Writing(&self.queue)))
     }

@@ -23,10 +23,9 @@ impl Contender for SocketPairStream {
     }
 
     fn open(&self, shape: &Shape, _: &Control) -> Result<Opened> {
-        let (writer, reader) = sys::socket_pair(libc::SOCK_STREAM)?;
-        sys::set_buffer(writer.as_fd(), Buffer::Send, room(shape.capacity, shape.payload))?;
+        let (writer, reader) = pair(shape)?;
         let (writers, readers) = (Lock::among(shape.producers)?, Lock::among(shape.consumers)?);
-        let pair = Pair { writer: writer.into(), reader: reader.into(), writers, readers, size: shape.payload };
+        let pair = Pair { writer, reader, writers, readers, shape: *shape };
         Ok(Opened::Processes(Box::new(pair)))
     }
 }
@@ -37,19 +36,30 @@ pub fn room(payloads: usize, size: usize) -> usize {
     payloads * (size + 768)
 }
 
+/// To write to, and to read from.
+fn pair(shape: &Shape) -> Result<(File, File)> {
+    let (writer, reader) = sys::socket_pair(libc::SOCK_STREAM)?;
+    sys::set_buffer(writer.as_fd(), Buffer::Send, room(shape.capacity, shape.payload))?;
+    Ok((writer.into(), reader.into()))
+}
+
 struct Pair {
     writer: File,
     reader: File,
     writers: Option<Lock>,
     readers: Option<Lock>,
-    size: usize,
+    shape: Shape,
 }
 
 impl Queue for Pair {
+    fn room(&self, _: usize) -> Option<usize> {
+        let (like, _reader) = pair(&self.shape).ok()?;
+        sys::filled(&like, self.shape.payload).ok()
+    }
     fn sender(&self, _: usize) -> Result<Box<dyn Sender + '_>> {
         Ok(Box::new(Writing { to: &self.writer, lock: self.writers.as_ref(), piece: usize::MAX }))
     }
     fn receiver(&self, _: usize) -> Result<Box<dyn Receiver + '_>> {
-        Ok(Box::new(Reading::new(&self.reader, self.readers.as_ref(), self.size)))
+        Ok(Box::new(Reading::new(&self.reader, self.readers.as_ref(), self.shape.payload)))
     }
 }

@@ -3,8 +3,9 @@
 use crate::bench::left;
 use libc::{c_int, c_long, c_void};
 use std::ffi::CString;
-use std::io;
-use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
+use std::fs::File;
+use std::io::{self, Write};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 use std::path::Path;
 use std::ptr::null_mut;
 
@@ -44,6 +45,12 @@ pub fn set_pipe_size(fd: BorrowedFd, bytes: usize) -> io::Result<()> {
     retried(|| unsafe { libc::fcntl(fd.as_raw_fd(), libc::F_SETPIPE_SZ, bytes) } as isize).map(drop)
 }
 
+/// Bytes that a pipe has room for, in whole pages.
+pub fn pipe_size(fd: BorrowedFd) -> io::Result<usize> {
+    // SAFETY: takes integers and touches no memory.
+    retried(|| unsafe { libc::fcntl(fd.as_raw_fd(), libc::F_GETPIPE_SZ) } as isize)
+}
+
 /// Two sockets of this type that are connected with one another.
 pub fn socket_pair(kind: c_int) -> io::Result<(OwnedFd, OwnedFd)> {
     let mut fds = [-1; 2];
@@ -76,6 +83,20 @@ pub fn set_buffer(fd: BorrowedFd, buffer: Buffer, bytes: usize) -> io::Result<()
         Buffer::Receive => (libc::SO_RCVBUFFORCE, libc::SO_RCVBUF),
     };
     set(force).or_else(|_| set(ask))
+}
+
+/// Payloads of `size` bytes, written one by one, that there is room for in front of an end that nobody reads from: it is full then.
+pub fn filled(mut to: &File, size: usize) -> io::Result<usize> {
+    set_nonblocking(to.as_fd(), true)?;
+    let (payload, mut bytes) = (vec![0; size], 0);
+    loop {
+        match to.write(&payload[bytes % size..]) {
+            Ok(n) => bytes += n,
+            Err(e) if e.kind() == io::ErrorKind::WouldBlock => return Ok(bytes / size),
+            Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
+            Err(e) => return Err(e),
+        }
+    }
 }
 
 /// Waits until one of these has room (`POLLOUT`) or something to read (`POLLIN`), or is broken.
@@ -192,12 +213,22 @@ impl SystemQueue {
         left::queue().map(SystemQueue)
     }
 
-    /// Gives it room for so many bytes of messages.
-    pub fn set_room(&self, bytes: usize) -> io::Result<()> {
+    fn status(&self) -> io::Result<libc::msqid_ds> {
         // SAFETY: integers only.
         let mut status: libc::msqid_ds = unsafe { std::mem::zeroed() };
         // SAFETY: the status is valid to write to.
         retried(|| unsafe { libc::msgctl(self.0, libc::IPC_STAT, &mut status) } as isize)?;
+        Ok(status)
+    }
+
+    /// Bytes of messages that it has room for.
+    pub fn room(&self) -> io::Result<usize> {
+        Ok(self.status()?.msg_qbytes as usize)
+    }
+
+    /// Gives it room for so many bytes of messages.
+    pub fn set_room(&self, bytes: usize) -> io::Result<()> {
+        let mut status = self.status()?;
         status.msg_qbytes = bytes as libc::msglen_t;
         // SAFETY: the status is valid to read.
         retried(|| unsafe { libc::msgctl(self.0, libc::IPC_SET, &mut status) } as isize).map(drop)

@@ -61,6 +61,9 @@ impl Messages {
 }
 
 impl Queue for Messages {
+    fn room(&self, _: usize) -> Option<usize> {
+        Some(self.queue.room().ok()? / self.size)
+    }
     fn sender(&self, _: usize) -> Result<Box<dyn Sender + '_>> {
         Ok(Box::new(Writing { queue: &self.queue, message: self.message() }))
     }

@@ -73,6 +73,9 @@ impl Rings {
 }
 
 impl Queue for Rings {
+    fn room(&self, _: usize) -> Option<usize> {
+        Some(self.slots.iter().map(Slots::count).sum())
+    }
     fn sender(&self, producer: usize) -> Result<Box<dyn Sender + '_>> {
         // Not all of them begin with the same consumer.
         Ok(Box::new(End { rings: self, me: producer, next: producer % self.consumers }))

@@ -1,6 +1,7 @@
 //! `crossbeam-channel` between threads.
 
-use super::item::{BOXES, Item, Make, Message, One, sized};
+use super::channels::{self, Ends};
+use super::item::{BOXES, Message};
 use crate::bench::contender::{Contender, Family, Info, Opened, Payloads, Queue, Receiver, Result, Sender, Shape, Waits};
 use crate::bench::control::Control;
 use crossbeam_channel as channel;
@@ -19,38 +20,14 @@ impl Contender for Crossbeam {
     }
 
     fn open(&self, shape: &Shape, _: &Control) -> Result<Opened> {
-        sized(shape.payload, &Asked(*shape))
+        channels::open::<Self>(shape)
     }
 }
 
-struct Asked(Shape);
-
-impl Make for Asked {
-    fn of<I: Item>(&self) -> Box<dyn Queue> {
-        match self.0.batch {
-            1 => channel_of::<One<I>>(self.0.capacity),
-            // Room for as many payloads.
-            batch => channel_of::<Vec<I>>(self.0.capacity.div_ceil(batch)),
-        }
-    }
-}
-
-fn channel_of<M: Message>(room: usize) -> Box<dyn Queue> {
-    let (sender, receiver) = channel::bounded::<M>(room);
-    Box::new(Channel { sender, receiver })
-}
-
-struct Channel<M> {
-    sender: channel::Sender<M>,
-    receiver: channel::Receiver<M>,
-}
-
-impl<M: Message> Queue for Channel<M> {
-    fn sender(&self, _: usize) -> Result<Box<dyn Sender + '_>> {
-        Ok(Box::new(&self.sender))
-    }
-    fn receiver(&self, _: usize) -> Result<Box<dyn Receiver + '_>> {
-        Ok(Box::new(&self.receiver))
+impl channels::Library for Crossbeam {
+    fn bounded<M: Message>(messages: usize, room: usize) -> Box<dyn Queue> {
+        let (sender, receiver) = channel::bounded::<M>(messages);
+        Box::new(Ends { sender, receiver, room })
     }
 }
 

@@ -1,5 +1,6 @@
 //! Threads of one process: what is possible without processes, for reference.
 
+mod channels;
 mod crossbeam;
 mod deque;
 mod item;

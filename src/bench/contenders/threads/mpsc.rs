@@ -1,6 +1,7 @@
 //! The standard library's `sync_channel`; consumers share its one receiver behind a `Mutex`.
 
-use super::item::{BOXES, Item, Make, Message, One, sized};
+use super::channels::{self, Ends};
+use super::item::{BOXES, Message};
 use crate::bench::contender::{Contender, Family, Info, Opened, Payloads, Queue, Receiver, Result, Sender, Shape, Waits};
 use crate::bench::control::Control;
 use std::sync::{Mutex, mpsc};
@@ -21,38 +22,14 @@ impl Contender for Mpsc {
     }
 
     fn open(&self, shape: &Shape, _: &Control) -> Result<Opened> {
-        sized(shape.payload, &Asked(*shape))
+        channels::open::<Self>(shape)
     }
 }
 
-struct Asked(Shape);
-
-impl Make for Asked {
-    fn of<I: Item>(&self) -> Box<dyn Queue> {
-        match self.0.batch {
-            1 => channel_of::<One<I>>(self.0.capacity),
-            // Room for as many payloads.
-            batch => channel_of::<Vec<I>>(self.0.capacity.div_ceil(batch)),
-        }
-    }
-}
-
-fn channel_of<M: Message>(room: usize) -> Box<dyn Queue> {
-    let (sender, receiver) = mpsc::sync_channel::<M>(room);
-    Box::new(Channel { sender, receiver: Mutex::new(receiver) })
-}
-
-struct Channel<M> {
-    sender: mpsc::SyncSender<M>,
-    receiver: Mutex<mpsc::Receiver<M>>,
-}
-
-impl<M: Message> Queue for Channel<M> {
-    fn sender(&self, _: usize) -> Result<Box<dyn Sender + '_>> {
-        Ok(Box::new(&self.sender))
-    }
-    fn receiver(&self, _: usize) -> Result<Box<dyn Receiver + '_>> {
-        Ok(Box::new(&self.receiver))
+impl channels::Library for Mpsc {
+    fn bounded<M: Message>(messages: usize, room: usize) -> Box<dyn Queue> {
+        let (sender, receiver) = mpsc::sync_channel::<M>(messages);
+        Box::new(Ends { sender, receiver: Mutex::new(receiver), room })
     }
 }
 

@@ -6,6 +6,7 @@ use crate::bench::contender::{Family, Result};
 use crate::bench::report::figures::{Figure, Row};
 use crate::bench::report::numbers::{count, time};
 use crate::bench::report::words::waits;
+use crate::bench::results::Axis;
 use crate::bench::value::Value;
 use plotters::coord::Shift;
 use plotters::prelude::*;
@@ -50,7 +51,11 @@ pub fn rates(id: &str, label: &str, figure: &Figure) -> Result<String> {
             .label_style(("sans-serif", 13).into_font().color(&ink(Ink::Text)))
             .axis_desc_style(("sans-serif", 13).into_font().color(&ink(Ink::Muted)))
             .x_label_formatter(&|x| if *x == 0.0 { "0".into() } else { count(*x) })
-            .x_desc("payloads a second")
+            .x_desc(match figure.axis {
+                Axis::Calls => "jobs a second",
+                Axis::Commands => "numbers a second",
+                _ => "payloads a second",
+            })
             .draw()?;
         for (n, row) in rows.iter().enumerate() {
             let (y, rate) = ((rows.len() - n) as f64, row.summary.rate);
@@ -107,21 +112,21 @@ pub fn latencies(id: &str, label: &str, figure: &Figure) -> Result<String> {
         for (n, row) in rows.iter().enumerate() {
             let y = (rows.len() - n) as f64 - 0.5;
             let color = ink(Ink::Of(row.info.family));
-            let places: Vec<i32> =
-                SHOWN.iter().filter_map(|v| Some(chart.backend_coord(&(at(row.median(*v)?), y)).0)).collect();
+            let place = |value: Value| Some((value, chart.backend_coord(&(at(row.median(value)?), y)).0));
+            let places: Vec<(Value, i32)> = SHOWN.into_iter().filter_map(place).collect();
             let height = chart.backend_coord(&(low, y)).1;
             if let Some(p50) = row.summary.p50 {
                 let [low, high] = [p50.low, p50.high].map(|late| chart.backend_coord(&(at(late), y)));
                 span(area, low, high, ink(Ink::Text))?;
             }
             if let (Some(first), Some(last)) = (places.first(), places.last()) {
-                area.draw(&PathElement::new([(*first, height), (*last, height)], color))?;
+                area.draw(&PathElement::new([(first.1, height), (last.1, height)], color))?;
             }
-            for (n, x) in places.into_iter().enumerate() {
-                let (x, y) = (x, height);
-                match n {
-                    0 => area.draw(&Circle::new((x, y), 5, color.filled()))?,
-                    1 => area.draw(&Rectangle::new([(x - 4, y - 4), (x + 4, y + 4)], color.filled()))?,
+            for (value, x) in places {
+                let y = height;
+                match value {
+                    Value::P50 => area.draw(&Circle::new((x, y), 5, color.filled()))?,
+                    Value::P99 => area.draw(&Rectangle::new([(x - 4, y - 4), (x + 4, y + 4)], color.filled()))?,
                     _ => area.draw(&Polygon::new([(x, y - 5), (x + 5, y + 4), (x - 5, y + 4)], color.filled()))?,
                 }
             }

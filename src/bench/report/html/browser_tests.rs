@@ -101,7 +101,7 @@ fn it_is_drawn_without_a_word_on_the_console_and_asks_nobody_for_anything() {
     let log = folder.path.join("net.json");
     let arguments = ["--dump-dom".to_owned(), format!("--log-net-log={}", log.display())];
     let (dom, said) = run(browser, &folder.path, &arguments, &saved(&folder, "page.html", text));
-    assert_eq!(dom.matches("<svg ").count(), 10);
+    assert_eq!(dom.matches("<svg ").count(), 14);
     assert!(dom.contains("<h2 id=\"losses-heading\">Where we lose</h2>"));
     assert_eq!(console(&said), Vec::<&str>::new(), "{said}");
     let requests = asked(&std::fs::read_to_string(&log).unwrap());

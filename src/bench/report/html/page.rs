@@ -29,6 +29,8 @@ pub fn page(results: &Results) -> Result<String> {
     part("base", "The base figure", base(&figures)?);
     part("losses", "Where we lose", losses(results, &figures));
     part("axes", "What the rate depends on", axes(results, &figures)?);
+    part("calls", "Jobs and their results", rates(&figures, Axis::Calls)?);
+    part("commands", "At the command line", rates(&figures, Axis::Commands)?);
     part("latency", "Latency", latency(&figures)?);
     part("kills", "A worker is killed", kills(results));
     part("crossover", "Crossover", crossover(results, &figures));
@@ -179,6 +181,19 @@ fn axes(results: &Results, figures: &[Figure]) -> Result<String> {
     Ok(if body.is_empty() { body } else { legend() + &body })
 }
 
+/// Bars for each figure of a group that is not about a queue's rate.
+fn rates(figures: &[Figure], axis: Axis) -> Result<String> {
+    let mut body = String::new();
+    for (n, figure) in figures.iter().filter(|figure| figure.axis == axis).enumerate() {
+        let title = figure.title();
+        let id = format!("chart-{axis:?}-{n}").to_lowercase();
+        let svg = bars::rates(&id, &format!("Bar chart. {title}. All numbers are in the table of this figure."), figure)?;
+        let caption = format!("Medians of all rounds; {}.", words::intervals(figure.rounds()));
+        body += &format!("<h3>{}</h3>\n{}", escape(&title), chart(&svg, &title, &caption));
+    }
+    Ok(if body.is_empty() { body } else { legend() + &body })
+}
+
 fn latency(figures: &[Figure]) -> Result<String> {
     let mut body = String::new();
     for (n, figure) in figures.iter().filter(|figure| figure.axis == Axis::Latency).enumerate() {
@@ -186,8 +201,10 @@ fn latency(figures: &[Figure]) -> Result<String> {
         let label = format!("Chart of percentiles. {title}.");
         let svg = bars::latencies(&format!("chart-latency-{n}"), &label, figure)?;
         let caption = format!(
-            "From the moment a payload was due to its end. Circle: p50; square: p99; triangle: p99.9. At the circle, {}.",
-            words::intervals(figure.rounds())
+            "From the moment a payload was due to its end. Circle: p50; square: p99; triangle: p99.9. At the circle, {}.{}",
+            words::intervals(figure.rounds()),
+            words::too_few(figure)
+                .map_or(String::new(), |_| " A mark is missing where a round had too few payloads for it.".into())
         );
         body += &format!("<h3>{}</h3>\n{}", escape(&title), chart(&svg, &title, &caption));
     }
@@ -198,7 +215,8 @@ fn kills(results: &Results) -> String {
     if results.kills.is_empty() {
         return String::new();
     }
-    let told = "<p>A consumer is killed in the middle of the work. Do the others get what is sent afterwards, and how much is lost?</p>\n";
+    let told = "<p>A consumer is killed in the middle of the work. Do the others get what is sent afterwards, and how much is lost? Who \
+                hangs in each of the first three tries is not tried again.</p>\n";
     told.to_owned() + &tables::kills(results)
 }
 
@@ -214,6 +232,6 @@ fn crossover(results: &Results, figures: &[Figure]) -> String {
 }
 
 fn numbers(results: &Results, figures: &[Figure]) -> String {
-    let all = tables::figures(figures);
+    let all = tables::figures(results, figures);
     format!("{all}<details><summary>All contenders of this run</summary>\n{}</details>\n", tables::contenders(results))
 }

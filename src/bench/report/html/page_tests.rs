@@ -29,12 +29,28 @@ fn nothing_is_loaded_from_elsewhere() {
 #[test]
 fn a_full_run_has_all_parts_and_all_links_lead_to_them() {
     let page = full();
-    for id in ["machine", "base", "losses", "axes", "latency", "kills", "crossover", "skipped", "tables", "again"] {
+    for id in [
+        "machine",
+        "base",
+        "losses",
+        "axes",
+        "calls",
+        "commands",
+        "latency",
+        "kills",
+        "crossover",
+        "skipped",
+        "tables",
+        "again",
+    ] {
         assert!(page.contains(&format!("<section id=\"{id}\"")), "{id}");
         assert!(page.contains(&format!("<a href=\"#{id}\">")), "{id}");
     }
-    // The base figure, five axes, four rates of latency.
-    assert_eq!(page.matches("<svg ").count(), 10);
+    // The base figure, five axes, calls and commands twice each, four rates of latency.
+    assert_eq!(page.matches("<svg ").count(), 14);
+    for axis in ["jobs a second", "numbers a second"] {
+        assert!(page.contains(axis), "{axis}");
+    }
     assert_eq!(page.matches("<svg ").count(), page.matches("<title id=").count());
     assert_eq!(page.matches("<table>").count(), page.matches("<caption>").count());
     for says in [
@@ -48,6 +64,24 @@ fn a_full_run_has_all_parts_and_all_links_lead_to_them() {
     ] {
         assert!(page.contains(says), "{says}");
     }
+}
+
+#[test]
+fn room_that_is_not_what_was_asked_for_is_in_the_table() {
+    let page = full().split("<section id=\"tables\"").nth(1).unwrap();
+    let row = page.split("<tr>").find(|row| row.starts_with("<th scope=\"row\">mq-posix</th>")).unwrap();
+    let cell = |text: &str, class: &str| format!("<td class=\"number{class}\">{text}</td>");
+    assert!(row.contains(&cell("10", "")), "{row}");
+    let row = page.split("<tr>").find(|row| row.starts_with("<th scope=\"row\">fifo</th>")).unwrap();
+    assert!(row.contains(&cell("as asked", " dim")), "{row}");
+}
+
+#[test]
+fn what_a_kill_does_is_a_column_of_the_base_figure() {
+    let page = full();
+    assert_eq!(page.matches("<th scope=\"col\" class=\"number\">if one is killed</th>").count(), 1);
+    let row = page.split("<tr>").find(|row| row.starts_with("<th scope=\"row\" class=\"ours\">gristmill</th>")).unwrap();
+    assert!(row.contains("<td class=\"number\">loses 1</td>"), "{row}");
 }
 
 #[test]

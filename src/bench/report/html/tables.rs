@@ -3,21 +3,21 @@
 use super::text::{Cell, escape, table};
 use crate::bench::contender::Family;
 use crate::bench::kill::Fate;
-use crate::bench::report::figures::{Figure, Row};
+use crate::bench::report::figures::{Figure, Row, killed};
 use crate::bench::report::losses::{Loss, Standing};
 use crate::bench::report::words;
-use crate::bench::results::{Axis, Crossing, Results};
+use crate::bench::results::{Axis, Crossing, Kill, Results};
 use crate::bench::value::Value;
 
 /// A table for each figure, folded but for the first one.
-pub fn figures(figures: &[Figure]) -> String {
+pub fn figures(results: &Results, figures: &[Figure]) -> String {
     figures
         .iter()
         .enumerate()
         .map(|(n, figure)| {
             let open = if n == 0 { " open" } else { "" };
             let title = figure.title();
-            format!("<details{open}><summary>{}</summary>\n{}</details>\n", escape(&title), one(figure, &title))
+            format!("<details{open}><summary>{}</summary>\n{}</details>\n", escape(&title), one(figure, &title, &results.kills))
         })
         .collect()
 }
@@ -26,25 +26,47 @@ fn name(row: &Row) -> Cell {
     Cell::marked(&*row.entry.contender, if row.info.family == Family::Engine { "ours" } else { "" })
 }
 
-fn one(figure: &Figure, title: &str) -> String {
+fn one(figure: &Figure, title: &str, kills: &[Kill]) -> String {
     const RATE: [Value; 7] =
         [Value::Rate, Value::Cpu, Value::Switches, Value::Calls, Value::Idle, Value::Memory, Value::StartUp];
     const LATE: [Value; 4] = [Value::P50, Value::P99, Value::P999, Value::Cpu];
-    let values: &[Value] = if figure.axis == Axis::Latency { &LATE } else { &RATE };
+    // CPU without anything to do is measured once for each contender.
+    let shown = |value: &&Value| **value != Value::Idle || figure.has(Value::Idle);
+    let values: Vec<Value> =
+        if figure.axis == Axis::Latency { &LATE[..] } else { &RATE }.iter().filter(shown).copied().collect();
     let (all, bounds) = (figure.rounds(), words::bounds(figure.rounds()));
     let mut heads = vec!["contender", "family", "waits"];
-    for value in values {
+    for value in &values {
         heads.extend([value.name(), &bounds]);
+    }
+    // How much fits is the contender's own where the system, or its design, does not let it have what was asked for.
+    let rooms = figure.rooms_differ();
+    if rooms {
+        heads.push("room");
+    }
+    let kills = if figure.axis == Axis::Base { kills } else { &[] };
+    if !kills.is_empty() {
+        heads.push("if one is killed");
     }
     heads.push("rounds");
     let rows = figure.rows.iter().map(|row| {
         let mut cells = vec![name(row), words::family(row.info.family).into(), words::waits(row.info.waits).into()];
-        for value in values {
+        for value in &values {
             let interval = value.in_summary(row.summary);
             let show = |number| value.show(number);
             cells.push(interval.map_or("–".into(), |i| show(i.median)).into());
             let spread = interval.map_or("–".into(), |i| words::spread(i, show) + &words::fewer(row.rounds(), all));
             cells.push(Cell::marked(spread, "dim"));
+        }
+        if rooms {
+            cells.push(match row.room() {
+                Some(room) if room == figure.shape.capacity as u64 => Cell::marked("as asked", "dim"),
+                Some(room) => room.to_string().into(),
+                None => "–".into(),
+            });
+        }
+        if !kills.is_empty() {
+            cells.push(killed(kills, row).into());
         }
         cells.push(match row.entry.failures.first() {
             None => row.rounds().to_string().into(),
@@ -52,7 +74,9 @@ fn one(figure: &Figure, title: &str) -> String {
         });
         cells
     });
-    table(title, &heads, 3, rows)
+    let legend = if figure.axis == Axis::Latency { words::too_few(figure) } else { None };
+    let legend = legend.map_or(String::new(), |legend| format!("<p>{}</p>\n", escape(&legend)));
+    table(title, &heads, 3, rows) + &legend
 }
 
 /// Those who are behind, the worst first.
@@ -80,7 +104,7 @@ pub fn losses(standing: &Standing, caption: &str) -> String {
 
 /// What a killed consumer costs.
 pub fn kills(results: &Results) -> String {
-    let row = |kill: &crate::bench::results::Kill| {
+    let row = |kill: &Kill| {
         let bad = kill.fates.iter().any(|fate| matches!(fate, Fate::Drops { .. } | Fate::Hangs { .. } | Fate::Breaks { .. }));
         let good = !bad && kill.fates.iter().all(|fate| matches!(fate, Fate::GoesOn { .. }));
         let class = if bad {
