@@ -26,7 +26,7 @@ const ABOUT: About = About {
     hypothesis: "`counter += 1` is a read, an addition and a write. What another worker writes in between is overwritten, and nobody is told.",
     metric: "per cent of all updates that are missing in the end",
     shape: "none with one worker, an atomic addition or a lock; without, the more the longer the window between read and write",
-    source: "Gray, \"Notes on data base operating systems\", 1978 (lost updates); the model: stores of the others fall into the window at random",
+    source: "Gray, Lorie, Putzolu and Traiger, \"Granularity of locks and degrees of consistency in a shared data base\", 1976; the model: writes of the others fall into the window at random",
     cores: 2,
 };
 
@@ -208,9 +208,9 @@ fn taped(lab: &Lab<'_>, time: Duration, turn: u64) -> Result<[Vec<Update>; 2]> {
 fn interleaving(updates: &[Vec<Update>; 2]) -> Vec<String> {
     let of_a: HashMap<u64, Update> = updates[0].iter().map(|update| (update.read, *update)).collect();
     let pairs = updates[1].iter().filter_map(|b| Some((*of_a.get(&b.read)?, *b)));
-    let mut overlapping = pairs.filter(|(a, b)| a.read_at < b.wrote_at && b.read_at < a.wrote_at);
+    let overlapping = pairs.filter(|(a, b)| a.read_at < b.wrote_at && b.read_at < a.wrote_at);
     // The shortest is the easiest to read, and nobody was put aside meanwhile.
-    let Some((a, b)) = overlapping.by_ref().min_by_key(|(a, b)| a.wrote_at.max(b.wrote_at) - a.read_at.min(b.read_at)) else {
+    let Some((a, b)) = overlapping.min_by_key(|(a, b)| a.wrote_at.max(b.wrote_at) - a.read_at.min(b.read_at)) else {
         return vec![];
     };
     let (first, last) = (a.read_at.min(b.read_at), a.wrote_at.max(b.wrote_at));
@@ -236,7 +236,7 @@ fn findings(workers: usize, cores: usize, two: Vec<Vec<f64>>, many: Vec<Vec<f64>
     let [alone, added, locked] = [0, 2, 3].map(|way| ways.get(way).map_or(f64::NAN, |rounds| most(rounds)));
     let two = Series::measured(TWO, WINDOWS.into_iter().zip(two));
     let many = Series::measured(&format!("{workers} workers"), WINDOWS.into_iter().zip(many));
-    let ways = Series::measured("lost", (0..).map(f64::from).zip(ways));
+    let ways = Series::measured("lost", (0u32..).map(f64::from).zip(ways));
     let model = |workers: usize| {
         let (at_once, fine) = (workers.min(cores), (0..=20).map(|n| f64::from(n) / 20.0));
         Series::model(&format!("{workers} at random"), fine.map(move |window| (100.0 * window, 100.0 * models::lost(at_once, window))))
