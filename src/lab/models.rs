@@ -31,6 +31,13 @@ pub fn usl(n: f64, alpha: f64, beta: f64) -> f64 {
     n / (1.0 + alpha * (n - 1.0) + beta * n * (n - 1.0))
 }
 
+/// The share of updates that `n` workers lose if each has read, but not yet written, for the share `window` of its time. Whoever's update stays has
+/// overwritten what the others wrote within its window: (n - 1) · window updates, if they come at random. The one before its window stays in turn.
+pub fn lost(n: usize, window: f64) -> f64 {
+    let overwritten = n.saturating_sub(1) as f64 * window;
+    overwritten / (1.0 + overwritten)
+}
+
 /// Jain's index of fairness: 1 if all have the same, 1/n if one has everything (Jain, Chiu and Hawe, DEC-TR-301, 1984).
 pub fn jain(shares: &[f64]) -> f64 {
     let (sum, squares) = shares.iter().fold((0.0, 0.0), |(sum, squares), x| (sum + x, squares + x * x));
@@ -53,6 +60,8 @@ mod tests {
         // Two workers, half of the time: the queue seen on arrival is that of one worker, 1/2, so the residence is 3/4, and 2 / (3/4 + 1/2) = 8/5.
         assert!(near(queueing(2, 0.5), 1.6));
         assert!(near(amdahl(2.0, 0.5), 4.0 / 3.0) && near(usl(2.0, 0.5, 0.0), 4.0 / 3.0));
+        // One loses nothing; two that are always between read and write each count alone.
+        assert!(near(lost(1, 1.0), 0.0) && near(lost(2, 0.0), 0.0) && near(lost(2, 1.0), 0.5) && near(lost(4, 1.0), 0.75));
         assert!(usl(64.0, 0.05, 0.01) < usl(8.0, 0.05, 0.01));
         assert!(near(jain(&[1.0, 1.0, 1.0]), 1.0) && near(jain(&[1.0, 0.0, 0.0, 0.0]), 0.25));
     }
