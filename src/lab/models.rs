@@ -137,7 +137,7 @@ mod tests {
         assert_eq!(fit_amdahl(&along(|n| 1.1 * n, 8), 8), Ok(0.0));
         assert_eq!(fit_amdahl(&along(|n| 1.0 / n, 8), 8), Ok(1.0));
         assert_eq!(fit_usl(&along(|n| 1.1 * n, 8), 8), Ok((0.0, 0.0)));
-        // A line that ends below Amdahl's, and one above: beta, and alpha, would be negative.
+        // One that is better at its end than the law, and one that is better at its start: beta, and alpha, would be negative.
         let (alpha, beta) = fit_usl(&along(|n| if n < 6.0 { amdahl(n, 0.3) } else { 1.2 * amdahl(n, 0.3) }, 8), 8).unwrap();
         assert!(alpha > 0.0 && beta == 0.0, "{alpha} {beta}");
         let (alpha, beta) = fit_usl(&along(|n| n / (1.0 + 0.01 * n * (n - 1.0) * (n - 1.0)), 8), 8).unwrap();
