@@ -307,8 +307,8 @@ mod tests {
     }
 
     fn expected() -> Vec<Outcome> {
-        let inside = |kind| if kind == ROBUST { outcome(kind, Moment::Inside, 0, 1) } else { outcome(kind, Moment::Inside, 2, 0) };
-        let of = |kind| [outcome(kind, Moment::Before, 0, 0), inside(kind), outcome(kind, Moment::After, 0, 0)];
+        let inside = |kind: &'static str| if kind == ROBUST { outcome(kind, Moment::Inside, 0, 1) } else { outcome(kind, Moment::Inside, 2, 0) };
+        let of = |kind: &'static str| [outcome(kind, Moment::Before, 0, 0), inside(kind), outcome(kind, Moment::After, 0, 0)];
         ["futex", ROBUST].into_iter().flat_map(of).collect()
     }
 
@@ -324,7 +324,7 @@ mod tests {
 
     #[test]
     fn another_shape_fails_with_a_cause() {
-        let turned = |kind| {
+        let turned = |kind: &'static str| {
             let other = if kind == ROBUST { 2 } else { 0 };
             [outcome(kind, Moment::Before, 1, 0), outcome(kind, Moment::Inside, other, 0), outcome(kind, Moment::After, 0, 0)]
         };
