@@ -128,6 +128,7 @@ fn findings(mut costs: Vec<Vec<f64>>) -> Findings {
         ),
     ];
     let numbers = (0..NAMES.len()).map(|n| Number::new(format!("{}: processes over threads", NAMES[n]), ratio(n), "×")).collect();
+    let answer = if ratio(0) > 10.0 { 2 } else if ratio(0) > 2.0 { 1 } else { 0 };
     Findings {
         numbers,
         charts: vec![Chart {
@@ -139,7 +140,7 @@ fn findings(mut costs: Vec<Vec<f64>>) -> Findings {
         }],
         saw,
         checks,
-        answer: Some(if ratio(0) > 10.0 { 2 } else if ratio(0) > 2.0 { 1 } else { 0 }),
+        answer: Some(answer),
         ..Findings::default()
     }
 }
