@@ -5,8 +5,10 @@
 
 use super::laboratory::{Lab, Shares, Snapshot};
 use super::seat::{Board, Lane, NOTES, SEATS, Seat};
-use crate::bench::contender::Result;
+use crate::bench::contender::{Opened, Pattern, Payloads, Queue, Result, Shape};
+use crate::bench::control::Control;
 use crate::bench::shared::Shared;
+use crate::bench::work::Work;
 use crate::lock::Holder;
 use crate::sys::clock::{self, Deadline};
 use crate::sys::{futex, spawn};
@@ -251,6 +253,82 @@ impl Crew {
                 host.look_on(time)
             }),
         }
+    }
+}
+
+/// One of the benchmark's queues, by its name there, for one who sends and one who receives.
+///
+/// # Errors
+/// If there is none, or the system refuses.
+pub fn queue(name: &str, payload: usize, batch: usize, capacity: usize) -> Result<Box<dyn Queue>> {
+    let shape = Shape { pattern: Pattern::OneWay, payload, producers: 1, consumers: 1, batch, capacity, work: 0 };
+    let all = crate::bench::contenders::all();
+    let found = all.into_iter().find(|one| one.info().name == name).ok_or_else(|| format!("there is no queue '{name}'"))?;
+    if let Some(why) = found.refuses(&shape) {
+        return Err(why.into());
+    }
+    match found.open(&shape, &Control::create(1)?)? {
+        Opened::Processes(queue) | Opened::Threads(queue) => Ok(queue),
+        _ => Err(format!("{name} has no ends that a crew could take").into()),
+    }
+}
+
+impl Members {
+    /// Two of them, of whom one makes payloads and sends them `batch` at a time, and the other one works on each. What is done is what was
+    /// received; its notes are the sum of nanoseconds from the making of the first of a batch to its receipt, and how many these were.
+    ///
+    /// # Errors
+    /// If the system refuses, or one of them did not end well.
+    #[allow(clippy::too_many_arguments)]
+    pub fn pass(
+        self,
+        lab: &Lab<'_>,
+        at: &str,
+        time: Duration,
+        queue: &dyn Queue,
+        (payload, batch): (usize, usize),
+        (make, job): (Work, Work),
+    ) -> Result<Round> {
+        let round = Crew { members: self, size: 2 }.work(lab, at, time, &queue, |worker, queue| {
+            if worker.number == 0 {
+                let mut to = queue.sender(0).expect("the end of who sends");
+                let mut bytes = vec![0; payload * batch];
+                let mut on = true;
+                while on {
+                    on = worker.on();
+                    for (n, item) in bytes.chunks_exact_mut(payload).enumerate() {
+                        make.run(n as u64);
+                        // The last batch says that it is; only the first of each is timed, but all are stamped: a stamp costs time too.
+                        item[..8].copy_from_slice(&(if on { worker.now() } else { u64::MAX }).to_ne_bytes());
+                        item[8..16].copy_from_slice(&(n as u64).to_ne_bytes());
+                    }
+                    to.send(Payloads::new(&bytes, payload)).expect("a queue that works");
+                }
+                return;
+            }
+            let mut from = queue.receiver(0).expect("the end of who receives");
+            let word = |item: &[u8], at: usize| u64::from_ne_bytes(item[at..at + 8].try_into().expect("8 bytes"));
+            let (mut on, mut sum, mut count) = (true, 0, 0);
+            while on {
+                let received = from.receive(batch, &mut |item| {
+                    let (made, now) = (word(item, 0), worker.now());
+                    if made == u64::MAX {
+                        on = false;
+                        return;
+                    }
+                    if word(item, 8) == 0 {
+                        sum += now.saturating_sub(made);
+                        count += 1;
+                    }
+                    job.run(made);
+                    worker.did(1);
+                });
+                received.expect("a queue that works");
+            }
+            worker.note(0, sum);
+            worker.note(1, count);
+        })?;
+        if round.ended(Ended::Well) == 2 { Ok(round) } else { Err(format!("{at}: a worker did not end well").into()) }
     }
 }
 
