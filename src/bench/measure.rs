@@ -1,6 +1,6 @@
 //! What processes have used, read from outside.
 
-use crate::sys::clock;
+use crate::sys::{clock, limits};
 use perf_event::events::Tracepoint;
 use perf_event::{Builder, Counter};
 use std::fs;
@@ -72,9 +72,9 @@ pub struct Used {
 impl Used {
     /// By all of them. A process that has ended counts no more.
     pub fn by(who: &Who) -> Used {
-        let processes = who.pids.iter().map(|&pid| Used { cpu: cpu(pid), ..Used::default() });
+        let processes = who.pids.iter().map(|&pid| Used { cpu: limits::cpu_of(pid), ..Used::default() });
         let all = processes.chain(who.tasks().iter().map(|task| task.switches())).fold(Used::default(), std::ops::Add::add);
-        if who.but_me { Used { cpu: all.cpu.saturating_sub(my_cpu()), ..all } } else { all }
+        if who.but_me { Used { cpu: all.cpu.saturating_sub(limits::thread_cpu()), ..all } } else { all }
     }
 
     /// By children of this process that have ended and been waited for, and by theirs.
@@ -116,26 +116,6 @@ impl std::ops::Add for Used {
 fn field(text: &str, name: &str) -> u64 {
     let line = text.lines().find_map(|line| line.strip_prefix(name));
     line.and_then(|rest| rest.split_whitespace().next()).and_then(|n| n.parse().ok()).unwrap_or(0)
-}
-
-/// Of all threads of a process, also of those that have ended.
-fn cpu(pid: u32) -> u64 {
-    let mut clock = 0;
-    // SAFETY: it is valid to write to.
-    let failed = unsafe { libc::clock_getcpuclockid(pid as i32, &mut clock) != 0 };
-    if failed { 0 } else { nanos(clock) }
-}
-
-/// Of the thread that asks.
-fn my_cpu() -> u64 {
-    nanos(libc::CLOCK_THREAD_CPUTIME_ID)
-}
-
-fn nanos(clock: libc::clockid_t) -> u64 {
-    let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
-    // SAFETY: it is valid to write to.
-    let failed = unsafe { libc::clock_gettime(clock, &mut time) != 0 };
-    if failed { 0 } else { time.tv_sec as u64 * 1_000_000_000 + time.tv_nsec as u64 }
 }
 
 /// Bytes of memory of some processes, what several share counted once (PSS). The memory of the host is among them, whoever looks on; what the
@@ -205,8 +185,8 @@ mod tests {
     fn work_and_sleep_show() {
         let me = Who::with_caller(&[]);
         let before = Used::by(&me);
-        let start = my_cpu();
-        while my_cpu() - start < 20_000_000 {
+        let start = limits::thread_cpu();
+        while limits::thread_cpu() - start < 20_000_000 {
             std::hint::black_box(start);
         }
         std::thread::sleep(std::time::Duration::from_millis(1));
@@ -219,10 +199,10 @@ mod tests {
     #[test]
     fn the_thread_that_looks_on_is_left_out_and_others_are_not() {
         let host = Who::without_host(&[]);
-        let before = (Used::by(&host), my_cpu());
+        let before = (Used::by(&host), limits::thread_cpu());
         let spin = |nanos| {
-            let start = my_cpu();
-            while my_cpu() - start < nanos {
+            let start = limits::thread_cpu();
+            while limits::thread_cpu() - start < nanos {
                 std::hint::black_box(start);
             }
         };

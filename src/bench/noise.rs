@@ -4,6 +4,7 @@ use super::environment::{Environment, Times};
 use super::measure::Used;
 use super::results::{Axis, Entry};
 use super::statistics::median;
+use crate::sys::limits;
 
 /// A share of the machine's time that others may have without a word.
 const OTHERS: f64 = 0.1;
@@ -19,9 +20,10 @@ pub struct Moment {
 }
 
 impl Moment {
-    /// As it is now. All that a run starts are children that have been waited for when it ends.
+    /// As it is now. All that a run starts are threads, or children that have been waited for when it ends.
     pub fn now() -> Moment {
-        Moment { times: Times::now(), ours: Used::by_ended_children().cpu }
+        let ours = limits::cpu_of(std::process::id()) + Used::by_ended_children().cpu;
+        Moment { times: Times::now(), ours }
     }
 }
 
@@ -32,7 +34,7 @@ pub fn noise(environment: &Environment, before: &Moment, after: &Moment, entries
     if first(&environment.load_before) > 0.5 * environment.cores as f64 {
         noise.push(format!("it was busy before the run began: load {}", environment.load_before));
     }
-    noise.extend(during(before, after));
+    noise.extend(meanwhile(before, after));
     let spreads = entries.iter().filter(|entry| entry.axis == Axis::Base).filter_map(|entry| {
         let rate = entry.summary.as_ref()?.rate;
         Some((rate.high - rate.low) / rate.median)
@@ -41,7 +43,13 @@ pub fn noise(environment: &Environment, before: &Moment, after: &Moment, entries
     if let Some(spread) = spread.filter(|spread| *spread > 0.25) {
         noise.push(format!("half of the contenders vary by more than {:.0} % from round to round", spread * 100.0));
     }
-    if !environment.optimized {
+    noise
+}
+
+/// Reasons that any run may have: who else had the CPUs, and what build this is.
+pub fn meanwhile(before: &Moment, after: &Moment) -> Vec<String> {
+    let mut noise = during(before, after);
+    if cfg!(debug_assertions) {
         noise.push("this is a build without optimization: its figures say nothing".into());
     }
     noise

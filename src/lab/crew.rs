@@ -5,13 +5,11 @@
 
 use super::laboratory::{Lab, Shares, Snapshot};
 use super::seat::{Board, Lane, NOTES, SEATS, Seat};
-use crate::bench::contender::{Opened, Pattern, Payloads, Queue, Result, Shape};
-use crate::bench::control::Control;
+use crate::bench::contender::Result;
 use crate::bench::shared::Shared;
-use crate::bench::work::Work;
 use crate::lock::Holder;
 use crate::sys::clock::{self, Deadline};
-use crate::sys::{futex, spawn};
+use crate::sys::{fork, futex, limits, spawn};
 use std::cell::Cell;
 use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
 use std::time::Duration;
@@ -235,7 +233,7 @@ impl Crew {
             let worker = worker(number);
             worker.wait_for_the_start();
             body(&worker, shared);
-            worker.end(crate::sys::limits::thread_cpu());
+            worker.end(limits::thread_cpu());
         };
         let mut host = Host { board: &board, lab, at, processes: vec![], size: self.size };
         match self.members {
@@ -248,87 +246,15 @@ impl Crew {
             Members::Threads => std::thread::scope(|scope| {
                 for number in 0..self.size {
                     let live = &live;
-                    std::thread::Builder::new().spawn_scoped(scope, move || live(number))?;
+                    if let Err(why) = std::thread::Builder::new().spawn_scoped(scope, move || live(number)) {
+                        host.stop();
+                        host.begin(0);
+                        return Err(why.into());
+                    }
                 }
                 host.look_on(time)
             }),
         }
-    }
-}
-
-/// One of the benchmark's queues, by its name there, for one who sends and one who receives.
-///
-/// # Errors
-/// If there is none, or the system refuses.
-pub fn queue(name: &str, payload: usize, batch: usize, capacity: usize) -> Result<Box<dyn Queue>> {
-    let shape = Shape { pattern: Pattern::OneWay, payload, producers: 1, consumers: 1, batch, capacity, work: 0 };
-    let all = crate::bench::contenders::all();
-    let found = all.into_iter().find(|one| one.info().name == name).ok_or_else(|| format!("there is no queue '{name}'"))?;
-    if let Some(why) = found.refuses(&shape) {
-        return Err(why.into());
-    }
-    match found.open(&shape, &Control::create(1)?)? {
-        Opened::Processes(queue) | Opened::Threads(queue) => Ok(queue),
-        _ => Err(format!("{name} has no ends that a crew could take").into()),
-    }
-}
-
-impl Members {
-    /// Two of them, of whom one makes payloads and sends them `batch` at a time, and the other one works on each. What is done is what was
-    /// received; its notes are the sum of nanoseconds from the making of the first of a batch to its receipt, and how many these were.
-    ///
-    /// # Errors
-    /// If the system refuses, or one of them did not end well.
-    #[allow(clippy::too_many_arguments)]
-    pub fn pass(
-        self,
-        lab: &Lab<'_>,
-        at: &str,
-        time: Duration,
-        queue: &dyn Queue,
-        (payload, batch): (usize, usize),
-        (make, job): (Work, Work),
-    ) -> Result<Round> {
-        let round = Crew { members: self, size: 2 }.work(lab, at, time, &queue, |worker, queue| {
-            if worker.number == 0 {
-                let mut to = queue.sender(0).expect("the end of who sends");
-                let mut bytes = vec![0; payload * batch];
-                let mut on = true;
-                while on {
-                    on = worker.on();
-                    for (n, item) in bytes.chunks_exact_mut(payload).enumerate() {
-                        make.run(n as u64);
-                        // The last batch says that it is; only the first of each is timed, but all are stamped: a stamp costs time too.
-                        item[..8].copy_from_slice(&(if on { worker.now() } else { u64::MAX }).to_ne_bytes());
-                        item[8..16].copy_from_slice(&(n as u64).to_ne_bytes());
-                    }
-                    to.send(Payloads::new(&bytes, payload)).expect("a queue that works");
-                }
-                return;
-            }
-            let mut from = queue.receiver(0).expect("the end of who receives");
-            let word = |item: &[u8], at: usize| u64::from_ne_bytes(item[at..at + 8].try_into().expect("8 bytes"));
-            let (mut on, mut sum, mut count) = (true, 0, 0);
-            while on {
-                let received = from.receive(batch, &mut |item| {
-                    let (made, now) = (word(item, 0), worker.now());
-                    if made == u64::MAX {
-                        on = false;
-                        return;
-                    }
-                    if word(item, 8) == 0 {
-                        sum += now.saturating_sub(made);
-                        count += 1;
-                    }
-                    job.run(made);
-                    worker.did(1);
-                });
-                received.expect("a queue that works");
-            }
-            worker.note(0, sum);
-            worker.note(1, count);
-        })?;
-        if round.ended(Ended::Well) == 2 { Ok(round) } else { Err(format!("{at}: a worker did not end well").into()) }
     }
 }
 
@@ -343,12 +269,20 @@ struct Host<'a> {
 }
 
 impl Host<'_> {
+    fn begin(&self, now: u64) {
+        self.board.began.store(now, Relaxed);
+        self.board.begin.store(1, Release); // with the workers' wait for the start
+        futex::wake_all(&self.board.begin);
+    }
+
+    fn stop(&self) {
+        self.board.stop.store(true, Relaxed);
+    }
+
     fn look_on(&mut self, time: Duration) -> Result<Round> {
         let ready = self.until(Deadline::after(START), |seat| seat.stage.load(Acquire) >= 1);
         let began = clock::now();
-        self.board.began.store(began, Relaxed);
-        self.board.begin.store(1, Release); // with the workers' wait for the start
-        futex::wake_all(&self.board.begin);
+        self.begin(began);
         let end = Deadline::after(time);
         let (mut last, mut looked) = (vec![[0; Lane::COUNT]; self.size], clock::now());
         while ready && !end.passed() && !self.lab.watcher.interrupted() && self.any_at_work() {
@@ -359,7 +293,7 @@ impl Host<'_> {
                 self.lab.watcher.lanes(&self.snapshot(&mut last));
             }
         }
-        self.board.stop.store(true, Relaxed);
+        self.stop();
         let seconds = (clock::now() - began) as f64 / 1e9;
         self.until(Deadline::after(GRACE), |seat| seat.stage.load(Acquire) == 2);
         let tallies = (0..self.size).map(|number| self.tally(number)).collect();
@@ -462,8 +396,13 @@ fn sleeps(pid: i32) -> bool {
 
 /// Does something in a process of its own, which then ends.
 fn forked(body: impl FnOnce()) -> Result<i32> {
-    if crate::sys::fork::threads()? != 1 {
-        return Err("workers cannot be forked: this process has several threads".into());
+    // A crew of threads has done before its threads are gone.
+    let deadline = Deadline::after(Duration::from_secs(1));
+    while fork::threads()? != 1 {
+        if deadline.passed() {
+            return Err("workers cannot be forked: this process has several threads".into());
+        }
+        std::thread::sleep(Duration::from_micros(500));
     }
     let parent = std::process::id();
     // SAFETY: this process has one thread, so the child is whole.

@@ -4,9 +4,10 @@ use super::findings::Findings;
 use super::knobs::{Knob, Knobs};
 use super::laboratory::Lab;
 use crate::bench::contender::Result;
+use serde::Serialize;
 
 /// What is said of an experiment before it is run.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Serialize)]
 pub struct About {
     /// Its name at the command line.
     pub name: &'static str,
@@ -25,7 +26,8 @@ pub struct About {
 }
 
 /// What is asked before the run.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Serialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Question {
     /// To draw a series of the first chart over its axis, at these places.
     Draw {
@@ -48,7 +50,7 @@ pub enum Question {
 }
 
 /// A state of the code. Two that follow each other differ by one idea, and those lines are shown.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Serialize)]
 pub struct Step {
     /// What is new in it.
     pub says: &'static str,

@@ -37,7 +37,7 @@ pub enum Range {
     },
 }
 
-/// The number of worker processes, which most experiments have: at most so many, twice as many as CPUs and at least 4 by default.
+/// Worker processes of a crew, at most.
 pub const MOST_WORKERS: u64 = 64;
 
 impl Knob {

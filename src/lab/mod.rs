@@ -13,6 +13,7 @@ mod knobs;
 mod laboratory;
 mod models;
 pub mod options;
+mod passing;
 mod plot;
 mod seat;
 mod terminal;

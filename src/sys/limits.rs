@@ -108,6 +108,26 @@ fn usage(whose: libc::c_int) -> Usage {
     Usage { user: seconds(r.ru_utime), system: seconds(r.ru_stime) }
 }
 
+/// Nanoseconds of CPU that all threads of a process have used, also those that have ended; 0 if there is no such process.
+pub fn cpu_of(pid: u32) -> u64 {
+    let mut clock = 0;
+    // SAFETY: it is valid to write to.
+    let failed = unsafe { libc::clock_getcpuclockid(pid as i32, &mut clock) != 0 };
+    if failed { 0 } else { nanos(clock) }
+}
+
+/// Nanoseconds of CPU that the thread that asks has used.
+pub fn thread_cpu() -> u64 {
+    nanos(libc::CLOCK_THREAD_CPUTIME_ID)
+}
+
+fn nanos(clock: libc::clockid_t) -> u64 {
+    let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
+    // SAFETY: it is valid to write to.
+    let failed = unsafe { libc::clock_gettime(clock, &mut time) != 0 };
+    if failed { 0 } else { time.tv_sec as u64 * 1_000_000_000 + time.tv_nsec as u64 }
+}
+
 /// Bytes of memory that process `pid` has resident, the touched pages of shared mappings included; None if there is no such
 /// process.
 pub fn resident(pid: u32) -> Option<u64> {
@@ -138,6 +158,18 @@ mod tests {
             }
         }
         assert!(cpus() >= 1);
+    }
+
+    #[test]
+    fn a_thread_has_its_own_time_and_its_process_that_of_all() {
+        let (mine, all) = (thread_cpu(), cpu_of(std::process::id()));
+        std::thread::scope(|scope| {
+            scope.spawn(|| while thread_cpu() < 20_000_000 {});
+        });
+        assert!(cpu_of(std::process::id()) - all >= 20_000_000);
+        assert!(thread_cpu() - mine < 20_000_000, "it slept meanwhile");
+        // More than the greatest number of a process; the clock's number has no room for much more.
+        assert_eq!(cpu_of((1 << 22) + 1), 0);
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! Reports of a run, one file for each form.
 
-mod columns;
+pub(crate) mod columns;
 pub mod compare;
 pub mod csv;
 pub mod figures;

@@ -2,11 +2,12 @@
 
 use crate::bench::contender::Result;
 use crate::bench::work::Work;
-use crate::lab::crew::{Members, queue};
+use crate::lab::crew::Members;
 use crate::lab::experiment::{About, Experiment, Question, Step};
 use crate::lab::findings::{Axis, Chart, Check, Findings, Number, Series};
 use crate::lab::knobs::{Knob, Knobs};
 use crate::lab::laboratory::{Lab, ROUNDS};
+use crate::lab::passing::Passing;
 use std::cell::RefCell;
 
 pub struct Batch;
@@ -56,9 +57,8 @@ impl Experiment for Batch {
         let delays = RefCell::new(vec![vec![]; SIZES.len()]);
         let rates = lab.sweep(SIZES.len(), ROUNDS, |place| {
             let batch = SIZES[place] as usize;
-            let queue = queue("ring-futex", 16, batch, 1024)?;
-            let at = format!("batches of {batch}");
-            let round = Members::Processes.pass(lab, &at, time, &*queue, (16, batch), (make, Work::of(0)))?;
+            let passing = Passing { queue: "ring-futex", payload: 16, batch, capacity: 1024, make, job: Work::of(0) };
+            let round = passing.run(lab, &format!("batches of {batch}"), time, Members::Processes)?;
             let [sum, count, ..] = round.tallies[1].notes;
             delays.borrow_mut()[place].push(sum as f64 / count.max(1) as f64 / 1e3);
             Ok(round.rate())

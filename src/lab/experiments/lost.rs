@@ -2,10 +2,10 @@
 //!
 //! The counter is an atomic that is loaded and stored, relaxed: what comes out is wrong, but not undefined.
 
-use crate::lab::crew::{Crew, Ended, Round};
 use crate::bench::contender::Result;
 use crate::bench::shared::Shared;
 use crate::bench::work::Work;
+use crate::lab::crew::{Crew, Ended, Round};
 use crate::lab::experiment::{About, Experiment, Question, Step};
 use crate::lab::findings::{Axis, Chart, Check, Findings, Number, Series};
 use crate::lab::gate::Gate;

@@ -1,13 +1,37 @@
 //! The list of all experiments. Another one is one file with its `impl Experiment`, and a line here.
 
+mod batch;
+mod death;
+mod fairness;
 mod hold;
+mod locks;
+mod lost;
+mod nothing;
+mod pipe;
+mod scale;
+mod sharing;
+mod threads;
+mod waking;
 
 use super::experiment::Experiment;
 use crate::bench::contender::Result;
 
 /// All, in the order in which they are best seen.
 pub fn all() -> &'static [&'static dyn Experiment] {
-    &[&hold::Hold]
+    &[
+        &lost::Lost,
+        &hold::Hold,
+        &locks::Locks,
+        &batch::Batch,
+        &sharing::Sharing,
+        &nothing::Nothing,
+        &threads::Threads,
+        &pipe::Pipe,
+        &waking::Waking,
+        &fairness::Fairness,
+        &scale::Scale,
+        &death::Death,
+    ]
 }
 
 /// The one of that name.

@@ -2,11 +2,12 @@
 
 use crate::bench::contender::Result;
 use crate::bench::work::Work;
-use crate::lab::crew::{Members, queue};
+use crate::lab::crew::Members;
 use crate::lab::experiment::{About, Experiment, Question, Step};
 use crate::lab::findings::{Axis, Chart, Check, Findings, Number, Series};
 use crate::lab::knobs::{Knob, Knobs};
 use crate::lab::laboratory::{Lab, ROUNDS};
+use crate::lab::passing::Passing;
 
 pub struct Pipe;
 
@@ -55,11 +56,11 @@ impl Experiment for Pipe {
         let batch = knobs.number("batch") as usize;
         let places: Vec<(f64, f64)> = SIZES.iter().map(|&size| (size, 0.0)).chain(JOBS.iter().map(|&job| (64.0, job))).collect();
         let time = lab.each(2 * ROUNDS * places.len());
-        let rate = |name: &str, (size, job): (f64, f64)| -> Result<f64> {
-            let queue = queue(name, size as usize, batch, 256)?;
-            let at = format!("{name}, {size} bytes, {job} ns of work");
-            let works = (Work::of(0), Work::of(job as u64));
-            Ok(Members::Processes.pass(lab, &at, time, &*queue, (size as usize, batch), works)?.rate())
+        let rate = |queue: &str, (size, job): (f64, f64)| -> Result<f64> {
+            let at = format!("{queue}, {size} bytes, {job} ns of work");
+            let (payload, make, job) = (size as usize, Work::of(0), Work::of(job as u64));
+            let passing = Passing { queue, payload, batch, capacity: 256, make, job };
+            Ok(passing.run(lab, &at, time, Members::Processes)?.rate())
         };
         // Right after each other: the ratio stands for itself.
         let ratios = lab.sweep(places.len(), ROUNDS, |n| Ok(rate("ring-futex", places[n])? / rate("pipe-each", places[n])?))?;

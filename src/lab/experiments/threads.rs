@@ -3,12 +3,13 @@
 use crate::bench::contender::Result;
 use crate::bench::shared::SharedBytes;
 use crate::bench::work::Work;
-use crate::lab::crew::{Crew, Members, queue};
+use crate::lab::crew::{Crew, Members};
 use crate::lab::experiment::{About, Experiment, Question, Step};
 use crate::lab::findings::{Axis, Chart, Check, Findings, Number, Series};
+use crate::lab::gate::Gate;
 use crate::lab::knobs::{Knob, Knobs};
 use crate::lab::laboratory::{Lab, ROUNDS};
-use crate::lab::gate::Gate;
+use crate::lab::passing::Passing;
 use crate::lock::FutexLock;
 use crate::sys::clock;
 
@@ -62,9 +63,9 @@ impl Experiment for Threads {
             match which {
                 0 | 1 => locking(lab, &at, time, Crew { members, size: 1 + which }),
                 2 => {
-                    let queue = queue("ring-futex", 16, 16, 1024)?;
-                    let works = (Work::of(0), Work::of(0));
-                    Ok(1e9 / members.pass(lab, &at, time, &*queue, (16, 16), works)?.rate())
+                    let (make, job) = (Work::of(0), Work::of(0));
+                    let passing = Passing { queue: "ring-futex", payload: 16, batch: 16, capacity: 1024, make, job };
+                    Ok(1e9 / passing.run(lab, &at, time, members)?.rate())
                 }
                 _ => touching(lab, &at, time, Crew { members, size: 1 }, pages),
             }

@@ -1,12 +1,12 @@
 //! Sleeping and waking: who spins is there at once and pays with CPU; who sleeps pays with a wake-up.
 
 use crate::bench::contender::Result;
+use crate::bench::shared::Shared;
 use crate::lab::crew::Crew;
 use crate::lab::experiment::{About, Experiment, Question, Step};
 use crate::lab::findings::{Axis, Chart, Check, Findings, Number, Series};
 use crate::lab::knobs::{Knob, Knobs};
 use crate::lab::laboratory::{Lab, ROUNDS};
-use crate::bench::shared::Shared;
 use crate::sys::{clock, futex};
 use std::cell::RefCell;
 use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
