@@ -52,7 +52,7 @@ pub trait Codec<T>: 'static {
     }
 }
 
-/// Every type that `serde` knows, in `postcard`'s format; numbers by themselves as they lie in memory.
+/// Every type that `serde` knows, in `postcard`'s format; numbers, strings and vectors of bytes by themselves as they lie in memory.
 #[derive(Clone, Copy, Debug)]
 pub struct Postcard;
 
@@ -102,6 +102,28 @@ pub(crate) fn numbers_backwards<T: 'static>(bytes: &[u8], to: &mut Vec<T>) {
     to.extend(bytes.chunks_exact(size_of::<T>().max(1)).rev().filter_map(|one| number_from(one)?.ok()));
 }
 
+/// The bytes of a string or of a vector of bytes. Through `postcard` a vector's would go one by one.
+#[inline(always)]
+fn as_bytes<T: 'static>(value: &T) -> Option<&[u8]> {
+    let value = value as &dyn Any;
+    value.downcast_ref::<Vec<u8>>().map(Vec::as_slice).or_else(|| value.downcast_ref::<String>().map(String::as_bytes))
+}
+
+/// The string or the vector that has these bytes, which `bytes` makes if `T` is such a type; the error says what is wrong with them.
+#[inline(always)]
+fn from_bytes<T: 'static>(bytes: impl FnOnce() -> Vec<u8>) -> Option<Result<T, String>> {
+    fn same<A: 'static, T: 'static>(value: A) -> Option<T> {
+        (&mut Some(value) as &mut dyn Any).downcast_mut::<Option<T>>().and_then(Option::take)
+    }
+    if TypeId::of::<T>() == TypeId::of::<Vec<u8>>() {
+        same(bytes()).map(Ok)
+    } else if TypeId::of::<T>() == TypeId::of::<String>() {
+        String::from_utf8(bytes()).map_err(|e| e.to_string()).map(same).transpose()
+    } else {
+        None
+    }
+}
+
 /// Where `postcard` appends to a vector.
 struct Append<'a>(&'a mut Vec<u8>);
 
@@ -148,6 +170,9 @@ impl<T: Serialize + DeserializeOwned + 'static> Codec<T> for Postcard {
         if is_number::<T>() {
             return with_number(value, then).ok_or_else(|| "no number".into());
         }
+        if let Some(bytes) = as_bytes(value) {
+            return Ok(then(bytes));
+        }
         let mut small = [0u8; STACK];
         match postcard::to_slice(value, &mut small) {
             Ok(bytes) => Ok(then(bytes)),
@@ -164,7 +189,7 @@ impl<T: Serialize + DeserializeOwned + 'static> Codec<T> for Postcard {
         match number_from(bytes) {
             Some(Ok(number)) => Ok(number),
             Some(Err(size)) => Err(format!("{} bytes, {size} expected", bytes.len())),
-            None => whole(bytes),
+            None => from_bytes(|| bytes.to_vec()).unwrap_or_else(|| whole(bytes)),
         }
     }
 
@@ -173,19 +198,28 @@ impl<T: Serialize + DeserializeOwned + 'static> Codec<T> for Postcard {
         if let Some(()) = with_number(value, |bytes| to.extend_from_slice(bytes)) {
             return Ok(());
         }
+        if let Some(bytes) = as_bytes(value) {
+            to.extend_from_slice(bytes);
+            return Ok(());
+        }
         postcard::serialize_with_flavor(value, Append(to)).map_err(|e| e.to_string())
     }
 
     #[inline]
     fn decode(payload: Payload<'_>) -> Result<T, String> {
-        if payload.len() <= STACK {
+        let all = || {
+            let mut bytes = Vec::new();
+            payload.append_to(&mut bytes);
+            bytes
+        };
+        if let Some(value) = from_bytes(all) {
+            value
+        } else if payload.len() <= STACK {
             let mut small = [0u8; STACK];
             payload.copy_to(&mut small);
             Self::read(&small[..payload.len()])
         } else {
-            let mut bytes = Vec::new();
-            payload.append_to(&mut bytes);
-            Self::read(&bytes)
+            Self::read(&all())
         }
     }
 }
@@ -240,4 +274,39 @@ pub fn type_hash<T, C>() -> u64 {
         .iter()
         .flat_map(|s| s.bytes())
         .fold(0xcbf2_9ce4_8422_2325, |h, b| (h ^ u64::from(b)).wrapping_mul(0x0000_0100_0000_01b3))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn strings_and_bytes_go_as_they_are() {
+        for length in [0, 1, STACK, STACK + 1, 100_000] {
+            let text = "x".repeat(length);
+            let bytes = text.clone().into_bytes();
+            // No copy is made on the way.
+            let place = Postcard::encode(&bytes, |out| (out.as_ptr(), out.len()));
+            assert_eq!(place, Ok((bytes.as_ptr(), length)));
+            let place = Postcard::encode(&text, |out| (out.as_ptr(), out.len()));
+            assert_eq!(place, Ok((text.as_ptr(), length)));
+            let mut all = vec![7];
+            Postcard::append(&text, &mut all).unwrap();
+            Postcard::append(&bytes, &mut all).unwrap();
+            assert_eq!((all.len(), all[0]), (1 + 2 * length, 7));
+            assert_eq!(Postcard::decode(Payload::of(&bytes)), Ok(bytes.clone()));
+            assert_eq!(Postcard::decode(Payload::of(&bytes)), Ok(text));
+            assert_eq!(Postcard::read(&bytes), Ok(bytes.clone()));
+        }
+        // Within other values they are postcard's.
+        let pair = (vec![1u8, 2], "a".to_owned());
+        assert_eq!(Postcard::encode(&pair, <[u8]>::to_vec), Ok(vec![2, 1, 2, 1, b'a']));
+    }
+
+    #[test]
+    fn a_string_is_utf_8_or_an_error() {
+        let wrong = <Postcard as Codec<String>>::decode(Payload::of(b"ab\xff"));
+        assert_eq!(wrong, Err("invalid utf-8 sequence of 1 bytes from index 2".into()));
+        assert_eq!(<Postcard as Codec<Vec<u8>>>::read(b"ab\xff"), Ok(b"ab\xff".to_vec()));
+    }
 }

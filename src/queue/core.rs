@@ -232,7 +232,9 @@ impl Core {
                     }
                     limit = 0;
                 }
+                // What fills a slot is alone: the next one would be encoded only to be carried over.
                 while count < limit
+                    && (count == 0 || bytes.len() < self.channel.inline_payload())
                     && let Some(item) = carried.take().or_else(|| items.next())
                 {
                     let before = bytes.len();

@@ -19,16 +19,6 @@ fn bytes(len: usize) -> Vec<u8> {
     (0..len).map(|k| (k * 31 + len) as u8).collect()
 }
 
-/// How long a vector may be whose encoding, with its length before it, takes `size` bytes.
-fn of_encoded(size: usize) -> Vec<u8> {
-    let head = match size {
-        0..=128 => 1,
-        129..=16_385 => 2,
-        _ => 3,
-    };
-    bytes(size.saturating_sub(head))
-}
-
 fn every_size_up_to_the_arena_comes_back() {
     let mill = Mill::builder().arena_size(ARENA).build().unwrap();
     let items = mill.queue::<Vec<u8>>(16).unwrap();
@@ -44,7 +34,7 @@ fn every_size_up_to_the_arena_comes_back() {
     let mut sizes: Vec<usize> = near.iter().flat_map(|&n| [n.saturating_sub(1), n, n + 1]).filter(|&n| n <= ARENA).collect();
     sizes.extend([inline + 255, inline + 257, 1000, 40_000]);
     for size in sizes {
-        let item = of_encoded(size);
+        let item = bytes(size);
         items.put(item.clone()).unwrap();
         assert!(back.get().unwrap() == item, "{size} bytes changed on their way through the queue");
         jobs.put(item.clone()).unwrap();
@@ -57,7 +47,7 @@ fn one_byte_more_than_the_arena_is_refused_and_comes_back() {
     let mill = Mill::builder().arena_size(ARENA).build().unwrap();
     let queue = mill.queue::<Vec<u8>>(2).unwrap();
     let jobs = mill.joinable_queue::<Vec<u8>>(2).unwrap();
-    let over = of_encoded(ARENA + 1);
+    let over = bytes(ARENA + 1);
     let check = |error: PutError<Vec<u8>>| {
         let text = error.to_string();
         assert!(text.contains(&(ARENA + 1).to_string()) && text.contains(&ARENA.to_string()), "both sizes: {text}");
@@ -72,9 +62,9 @@ fn one_byte_more_than_the_arena_is_refused_and_comes_back() {
         check(jobs.put_timeout(over.clone(), Duration::from_secs(1)).unwrap_err());
     }
     // None of that has kept a slot.
-    queue.try_put(of_encoded(ARENA)).unwrap();
+    queue.try_put(bytes(ARENA)).unwrap();
     queue.try_put(vec![1]).unwrap();
-    jobs.try_put(of_encoded(ARENA)).unwrap();
+    jobs.try_put(bytes(ARENA)).unwrap();
     jobs.try_put(vec![2]).unwrap();
     assert_eq!((queue.drain().unwrap().len(), jobs.qsize()), (2, 2));
 }
@@ -129,7 +119,7 @@ fn all_room_in_the_arena_comes_back() {
     jobs.join().unwrap();
     assert_eq!(back.drain().unwrap().len(), 500);
     // One payload may have all of it, in both directions.
-    jobs.put_timeout(of_encoded(ARENA), Duration::from_secs(100)).unwrap();
-    assert!(back.get().unwrap() == of_encoded(ARENA));
+    jobs.put_timeout(bytes(ARENA), Duration::from_secs(100)).unwrap();
+    assert!(back.get().unwrap() == bytes(ARENA));
     jobs.join().unwrap();
 }

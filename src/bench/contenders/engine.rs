@@ -8,7 +8,6 @@ use crate::bench::participant;
 use crate::bench::participants::{failed, work};
 use crate::{Daemons, Mill, PodQueue, Queue, Task, WaitPolicy, tasks};
 use serde::{Deserialize, Serialize};
-use serde_bytes::ByteBuf;
 
 /// The contenders.
 pub fn all() -> Vec<Box<dyn Contender>> {
@@ -59,7 +58,8 @@ impl Contender for Engine {
     fn open(&self, shape: &Shape, control: &Control) -> Result<Opened> {
         let seat = |index| Seat { control: control.address(), shape: *shape, index };
         let large = if shape.payload > 4096 { shape.capacity * (shape.payload + 64) } else { 0 };
-        let region = (8 << 20) + shape.capacity * (shape.payload.min(4096) + 256) * 2 + large;
+        // An arena for what goes to workers, and one as large for what comes back.
+        let region = (8 << 20) + shape.capacity * (shape.payload.min(4096) + 256) * 2 + 2 * large;
         let processes = shape.producers + shape.consumers + 2;
         let builder = Mill::builder().region_size(region).wait_policy(self.policy).max_processes(processes.max(8));
         let mill = if large > 0 { builder.arena_size(large) } else { builder }.build()?;
@@ -123,7 +123,7 @@ fn start<const N: usize>(mill: Mill, shape: &Shape, seat: impl Fn(usize) -> Seat
 }
 
 fn start_bytes(mill: Mill, shape: &Shape, seat: impl Fn(usize) -> Seat) -> Result<Running> {
-    let jobs = mill.queue::<ByteBuf>(shape.capacity)?;
+    let jobs = mill.queue::<Vec<u8>>(shape.capacity)?;
     let mut daemons = vec![];
     for index in 0..shape.producers {
         daemons.push(mill.spawn_daemons(1, produce_bytes, (&jobs, &seat(index)))?);
@@ -163,15 +163,15 @@ fn work_on<const N: usize>(jobs: &PodQueue<[u8; N]>, results: &PodQueue<[u8; 8]>
     take_part(seat, |control| work(control, seat.index, &seat.shape, &mut End(jobs), &mut End(results)));
 }
 
-fn produce_bytes(queue: &Queue<ByteBuf>, seat: &Seat) {
+fn produce_bytes(queue: &Queue<Vec<u8>>, seat: &Seat) {
     take_part(seat, |control| participant::produce(control, seat.index, &seat.shape, &mut End(queue)));
 }
 
-fn consume_bytes(queue: &Queue<ByteBuf>, seat: &Seat) {
+fn consume_bytes(queue: &Queue<Vec<u8>>, seat: &Seat) {
     take_part(seat, |control| participant::consume(control, seat.index, &seat.shape, &mut End(queue)));
 }
 
-fn work_on_bytes(jobs: &Queue<ByteBuf>, results: &PodQueue<[u8; 8]>, seat: &Seat) {
+fn work_on_bytes(jobs: &Queue<Vec<u8>>, results: &PodQueue<[u8; 8]>, seat: &Seat) {
     take_part(seat, |control| work(control, seat.index, &seat.shape, &mut End(jobs), &mut End(results)));
 }
 
@@ -205,9 +205,9 @@ impl<const N: usize> Receiver for End<'_, PodQueue<[u8; N]>> {
     }
 }
 
-impl Sender for End<'_, Queue<ByteBuf>> {
+impl Sender for End<'_, Queue<Vec<u8>>> {
     fn send(&mut self, payloads: Payloads<'_>) -> Result<()> {
-        let mut items = payloads.iter().map(ByteBuf::from);
+        let mut items = payloads.iter().map(<[u8]>::to_vec);
         match payloads.count() {
             1 => items.try_for_each(|item| self.0.put(item)).map_err(|e| e.to_string())?,
             _ => drop(self.0.put_many(items).map_err(|e| e.to_string())?),
@@ -216,7 +216,7 @@ impl Sender for End<'_, Queue<ByteBuf>> {
     }
 }
 
-impl Receiver for End<'_, Queue<ByteBuf>> {
+impl Receiver for End<'_, Queue<Vec<u8>>> {
     fn receive(&mut self, most: usize, each: &mut dyn FnMut(&[u8])) -> Result<()> {
         match most {
             1 => each(&self.0.get()?),

@@ -6,7 +6,6 @@ use crate::bench::payload::{self, Checker};
 use crate::bench::work::{Work, nanos_a_step};
 use crate::sys::clock::Deadline;
 use crate::{ProcessPool, Task, WaitPolicy, tasks};
-use serde_bytes::ByteBuf;
 use std::convert::Infallible;
 use std::ops::Range;
 use std::time::Duration;
@@ -71,14 +70,14 @@ fn load((size, work, step): (usize, u64, f64)) -> std::result::Result<Worker, In
 }
 
 /// The result; `None` if the payload is not as it was made.
-fn work_on(worker: &mut Worker, payload: ByteBuf) -> Option<u64> {
+fn work_on(worker: &mut Worker, payload: Vec<u8>) -> Option<u64> {
     let seen = worker.checker.check(&payload)?;
     worker.work.run(seen.number);
     Some(payload::mix(seen.number))
 }
 
 struct Jobs {
-    pool: ProcessPool<ByteBuf, Option<u64>>,
+    pool: ProcessPool<Vec<u8>, Option<u64>>,
     shape: Shape,
 }
 
@@ -96,12 +95,12 @@ impl Jobs {
         Ok(())
     }
 
-    fn payloads(&self, numbers: Range<u64>) -> impl Iterator<Item = ByteBuf> {
+    fn payloads(&self, numbers: Range<u64>) -> impl Iterator<Item = Vec<u8>> {
         let mut blank = vec![0; self.shape.payload];
         payload::prepare(&mut blank, 0);
         numbers.map(move |number| {
             payload::stamp(&mut blank, number, 0);
-            ByteBuf::from(blank.clone())
+            blank.clone()
         })
     }
 }

@@ -6,7 +6,6 @@ use gristmill::ring::RegionError;
 use gristmill::sys::limits;
 use gristmill::sys::mapping::MapError;
 use gristmill::{Completions, Error, JobError, ProcessPool, SubmitError, tasks};
-use serde_bytes::ByteBuf;
 
 use super::engine::{Engine, EngineStats, Failure, Outcome};
 use super::tasks::{self as work, Task};
@@ -21,23 +20,23 @@ pub fn registry() -> Vec<gristmill::Task> {
     tasks![factor, sha256]
 }
 
-fn factor(input: ByteBuf) -> Result<ByteBuf, String> {
+fn factor(input: Vec<u8>) -> Result<Vec<u8>, String> {
     // A number of 20 digits and its factors.
     let mut out = Vec::with_capacity(96);
-    work::factor(&input, &mut out).map(|()| ByteBuf::from(out))
+    work::factor(&input, &mut out).map(|()| out)
 }
 
-fn sha256(input: ByteBuf) -> Result<ByteBuf, String> {
+fn sha256(input: Vec<u8>) -> Result<Vec<u8>, String> {
     let mut out = Vec::with_capacity(input.len() + 67);
-    work::sha256(&input, &mut out).map(|()| ByteBuf::from(out))
+    work::sha256(&input, &mut out).map(|()| out)
 }
 
-type Pool = ProcessPool<ByteBuf, ByteBuf, String>;
+type Pool = ProcessPool<Vec<u8>, Vec<u8>, String>;
 
 /// Worker processes that run one task.
 pub struct Processes {
     pool: Pool,
-    jobs: Completions<u64, ByteBuf, ByteBuf, String>,
+    jobs: Completions<u64, Vec<u8>, Vec<u8>, String>,
 }
 
 /// Starts the workers.
@@ -66,7 +65,7 @@ fn in_terms_of_options(error: Error) -> Failure {
 
 impl Engine for Processes {
     fn submit(&mut self, id: u64, task_input: &[u8]) -> Result<bool, Failure> {
-        match self.jobs.try_submit(id, ByteBuf::from(task_input)) {
+        match self.jobs.try_submit(id, task_input.to_vec()) {
             Ok(()) => Ok(true),
             Err(SubmitError::Full(_)) => Ok(false),
             Err(why) => Err(why.to_string().into()),
