@@ -8,7 +8,8 @@ use std::process::ExitCode;
 pub enum Exit {
     /// All jobs gave a value.
     Success = 0,
-    /// Some jobs failed, or an input file could not be read; all other jobs gave a value. Of a comparison: something became slower.
+    /// Some jobs failed, or an input file could not be read; all other jobs gave a value. Of a comparison: something became slower; of a check of
+    /// experiments: a shape was not as expected.
     JobsFailed = 1,
     /// The command line was wrong, or names runs that cannot be compared; nothing ran.
     Usage = 2,
@@ -27,7 +28,7 @@ pub const HELP: &str = "\
 Exit codes:
   0    all well; also when the reader of the output closed it early
   1    some jobs failed or a file could not be read; the rest is done;
-       bench compare: gristmill became slower
+       bench compare: gristmill became slower; lab check: a shape was not as expected
   2    the command line is wrong, or bench compare cannot use a file; nothing was run
   3    the workers could not start or could not go on
   4    the output could not be written (a full disk)

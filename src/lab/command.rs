@@ -8,8 +8,10 @@ use super::laboratory::{Lab, Snapshot, Watcher};
 use super::options::{Check, Options, Run, Task};
 use super::terminal;
 use crate::bench::contender::Result;
+use crate::bench::noise::{self, Moment};
 use crate::bench::output::Output;
 use crate::bench::work;
+use crate::sys::limits;
 use indicatif::{ProgressBar, ProgressStyle};
 use rand::SeedableRng;
 use rand::rngs::SmallRng;
@@ -48,6 +50,8 @@ pub struct Record {
     pub seed: u64,
     /// CPUs that it could use.
     pub cores: usize,
+    /// Why the machine was not to be trusted meanwhile, if so.
+    pub noise: Vec<String>,
     /// What was found.
     pub findings: Findings,
 }
@@ -97,11 +101,11 @@ struct Watch<'a> {
 }
 
 impl<'a> Watch<'a> {
-    fn new(run: &Run, interrupted: &'a dyn Fn() -> bool) -> Watch<'a> {
+    fn new(events: bool, watches: bool, interrupted: &'a dyn Fn() -> bool) -> Watch<'a> {
         let style =
             ProgressStyle::with_template("{bar:30} {percent}% {elapsed}").unwrap_or_else(|_| ProgressStyle::default_bar());
-        let bar = if run.events { ProgressBar::hidden() } else { ProgressBar::new(1000).with_style(style) };
-        Watch { bar, events: run.events, watches: run.watch, interrupted }
+        let bar = if events { ProgressBar::hidden() } else { ProgressBar::new(1000).with_style(style) };
+        Watch { bar, events, watches, interrupted }
     }
 
     fn tell(&self, event: &Event) {
@@ -142,13 +146,19 @@ fn record(experiment: &dyn Experiment, knobs: &Knobs, seconds: u64, seed: u64, w
     work::nanos_a_step();
     let lab = Lab {
         budget: Duration::from_secs(seconds),
-        cores: crate::sys::limits::cpus(),
+        cores: limits::cpus(),
         watcher,
         random: RefCell::new(SmallRng::seed_from_u64(seed)),
     };
+    let before = Moment::now();
     let findings = experiment.measure(knobs, &lab)?;
+    // What was measured last ended early.
+    if watcher.interrupted() {
+        return Err("it was interrupted".into());
+    }
+    let noise = noise::meanwhile(&before, &Moment::now());
     let (experiment, knobs, cores) = (experiment.about().name.to_owned(), knobs.written(), lab.cores);
-    Ok(Record { schema: SCHEMA, experiment, knobs, seed, cores, findings })
+    Ok(Record { schema: SCHEMA, experiment, knobs, seed, cores, noise, findings })
 }
 
 fn run_one(run: &Run, interrupted: &dyn Fn() -> bool) -> Ending {
@@ -163,7 +173,11 @@ fn run_one(run: &Run, interrupted: &dyn Fn() -> bool) -> Ending {
         Err(why) => return Ending::Output(why.to_string()),
     };
     let seed = run.seed.unwrap_or_else(|| rand::random::<u32>().into());
-    let watch = Watch::new(run, interrupted);
+    let watch = Watch::new(run.events, run.watch, interrupted);
+    let (about, question) = (experiment.about(), experiment.question());
+    if !run.events {
+        print(&terminal::before(about, &question, width()));
+    }
     let record = record(experiment, &knobs, run.seconds, seed, &watch);
     watch.bar.finish_and_clear();
     let record = match record {
@@ -176,8 +190,9 @@ fn run_one(run: &Run, interrupted: &dyn Fn() -> bool) -> Ending {
     if run.events {
         watch.tell(&Event::Found(Box::new(record.clone())));
     } else {
-        print(&terminal::report(experiment.about(), &record.findings, width()));
-        print(&format!("Again: gristmill lab run {} {} --seconds {} --seed {seed}\n", record.experiment, record.knobs.join(" "), run.seconds));
+        print(&terminal::report(about, &question, experiment.steps(), &record.findings, &record.noise, width()));
+        let knobs: String = record.knobs.iter().map(|knob| format!(" {knob}")).collect();
+        print(&format!("Again: gristmill lab run {}{knobs} --seconds {} --seed {seed}\n", record.experiment, run.seconds));
     }
     let mut outputs = outputs.into_iter();
     let mut write = |with: &dyn Fn(&mut dyn Write) -> Result<()>| outputs.next().flatten().map_or(Ok(()), |output| output.write(with));
@@ -191,7 +206,7 @@ fn run_one(run: &Run, interrupted: &dyn Fn() -> bool) -> Ending {
 /// A line for each point of each chart.
 fn csv(record: &Record, to: &mut dyn Write) -> Result<()> {
     let mut csv = csv::Writer::from_writer(to);
-    csv.write_record(["experiment", "knobs", "cores", "chart", "series", "x", "name", "median", "low", "high"])?;
+    csv.write_record(["experiment", "knobs", "cores", "chart", "series", "origin", "x", "name", "median", "low", "high"])?;
     let (knobs, cores) = (record.knobs.join(" "), record.cores.to_string());
     for chart in &record.findings.charts {
         for series in &chart.series {
@@ -199,7 +214,9 @@ fn csv(record: &Record, to: &mut dyn Write) -> Result<()> {
                 let name = if chart.names.is_empty() { None } else { chart.names.get(point.x as usize) };
                 let [x, median, low, high] = [point.x, point.y.median, point.y.low, point.y.high].map(|value| value.to_string());
                 let name = name.map_or("", String::as_str);
-                csv.write_record([&record.experiment, &knobs, &cores, &chart.title, &series.name, &x, name, &median, &low, &high])?;
+                let origin = series.origin.name();
+                let run = [&record.experiment, &knobs, &cores, &chart.title, &series.name].map(String::as_str);
+                csv.write_record(run.into_iter().chain([origin, &x, name, &median, &low, &high]))?;
             }
         }
     }
@@ -219,24 +236,15 @@ fn check_all(check: &Check, interrupted: &dyn Fn() -> bool) -> Ending {
     for experiment in chosen {
         let name = experiment.about().name;
         let seed = rand::random::<u32>().into();
-        let quiet = Run {
-            experiment: name.to_owned(),
-            knobs: vec![],
-            seconds: check.seconds,
-            seed: Some(seed),
-            csv: None,
-            json: None,
-            events: false,
-            watch: false,
-        };
-        let watch = Watch::new(&quiet, interrupted);
+        let watch = Watch::new(false, false, interrupted);
         let record = record(experiment, &Knobs::usual(experiment.knobs()), check.seconds, seed, &watch);
         watch.bar.finish_and_clear();
         match record {
             Err(_) if interrupted() => return Ending::Interrupted,
             Err(why) => return Ending::Engine(format!("{name}: {why}")),
             Ok(record) => {
-                print(&format!("{name} (seed {seed})\n{}", terminal::checks(&record.findings, width())));
+                let noise = terminal::disturbed(&record.noise, width());
+                print(&format!("{name} (seed {seed})\n{noise}{}", terminal::checks(&record.findings, width())));
                 unexpected += record.findings.checks.iter().filter(|check| check.verdict == Verdict::Fails).count();
             }
         }

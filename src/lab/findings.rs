@@ -68,6 +68,17 @@ pub enum Origin {
     Reference,
 }
 
+impl Origin {
+    /// In a word.
+    pub fn name(self) -> &'static str {
+        match self {
+            Origin::Measured => "measured",
+            Origin::Model => "model",
+            Origin::Reference => "reference",
+        }
+    }
+}
+
 /// A line of a chart.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Series {

@@ -14,94 +14,216 @@ const LINES: u32 = 14;
 /// Room for the axis to the left.
 const LEFT: usize = 10;
 
-/// So wide, with its axes and a legend.
+/// So many lines that were measured can be joined and still be told apart, if no model is among them.
+const JOINED: usize = 3;
+
+/// So wide, with its axes.
 pub fn plot(chart: &Chart, width: usize) -> String {
     if chart.names.is_empty() { lines(chart, width) } else { bars(chart, width) }
 }
 
-fn along(axis: &Axis, value: f64) -> f64 {
-    if axis.log { value.max(f64::MIN_POSITIVE).log10() } else { value }
-}
-
-fn back(axis: &Axis, place: f64) -> f64 {
-    if axis.log { 10f64.powf(place) } else { place }
-}
-
-/// From the least to the greatest; a linear axis of values begins at 0.
-fn range(axis: &Axis, values: impl Iterator<Item = f64>, from_zero: bool) -> (f64, f64) {
-    let (low, high) = values.map(|v| along(axis, v)).fold((f64::INFINITY, f64::NEG_INFINITY), |(l, h), v| (l.min(v), h.max(v)));
-    let low = if from_zero && !axis.log { low.min(0.0) } else { low };
-    if high > low { (low, high) } else { (low - 0.5, low + 0.5) }
-}
-
-fn lines(chart: &Chart, width: usize) -> String {
-    let columns = width.saturating_sub(LEFT + 1).clamp(20, 100) as u32;
-    let points = || chart.series.iter().flat_map(|series| &series.points);
-    if points().next().is_none() {
-        return format!("{}: nothing was measured\n", chart.title);
-    }
-    let (left, right) = range(&chart.x, points().map(|p| p.x), false);
-    let (low, high) = range(&chart.y, points().flat_map(|p| [p.y.low, p.y.high]), true);
-    let place = |p: &Point| (along(&chart.x, p.x) as f32, along(&chart.y, p.y.median) as f32);
-    let paths: Vec<(Origin, Vec<(f32, f32)>)> =
-        chart.series.iter().map(|s| (s.origin, s.points.iter().map(place).collect())).collect();
-    // Each value that was measured is a small cross, wherever lines lie over it.
-    let step = ((right - left) as f32 / (columns * DOTS.0) as f32, (high - low) as f32 / (LINES * DOTS.1) as f32);
-    let cross = |&(x, y): &(f32, f32)| {
-        [(x - step.0, y), (x, y), (x + step.0, y), (x, y - step.1), (x, y + step.1)]
-    };
-    let crosses: Vec<(f32, f32)> =
-        paths.iter().filter(|(origin, _)| *origin == Origin::Measured).flat_map(|(_, path)| path.iter().flat_map(cross)).collect();
-    let shapes: Vec<Shape<'_>> = paths.iter().map(|(_, path)| Shape::Lines(path)).chain([Shape::Points(&crosses)]).collect();
-    let mut canvas = Canvas::new_with_y_range(
-        columns * DOTS.0, LINES * DOTS.1, left as f32, right as f32, low as f32, high as f32,
-    );
-    let canvas = shapes.iter().fold(&mut canvas, |canvas, shape| canvas.lineplot(shape));
-    let frame = canvas.frame();
-    let mut out = format!("{}\n{}\n", chart.title, chart.y.title);
-    let rows: Vec<&str> = frame.lines().collect();
-    for (n, row) in rows.iter().enumerate() {
-        let height = high - (high - low) * n as f64 / (rows.len() - 1).max(1) as f64;
-        let label = if n % 4 == 0 || n + 1 == rows.len() { count(back(&chart.y, height)) } else { String::new() };
-        let _ = writeln!(out, "{label:>LEFT$}│{}", row.trim_end());
-    }
-    let _ = writeln!(out, "{:>LEFT$}└{}", "", "─".repeat(columns as usize));
-    let (first, last) = (count(back(&chart.x, left)), count(back(&chart.x, right)));
-    let gap = (columns as usize).saturating_sub(first.chars().count() + last.chars().count());
-    let _ = writeln!(out, "{:>LEFT$} {first}{}{last}", "", " ".repeat(gap));
-    let _ = writeln!(out, "{:>LEFT$} {}{}", "", chart.x.title, if chart.x.log { " (logarithmic)" } else { "" });
-    out
-}
-
-/// A bar for each name, of each series.
-fn bars(chart: &Chart, width: usize) -> String {
-    let longest = chart.names.iter().map(|name| name.chars().count()).max().unwrap_or(0);
-    let room = width.saturating_sub(longest + 14).clamp(10, 60);
-    let values = || chart.series.iter().flat_map(|s| &s.points).map(|p| p.y.median);
-    let (low, high) = range(&chart.y, values(), true);
-    // A logarithmic bar begins a little under the least value, so that this one has a bar, too.
-    let low = if chart.y.log { low - (high - low) * 0.1 } else { low };
-    let mut out = format!("{}\n{}{}\n", chart.title, chart.y.title, if chart.y.log { " (logarithmic)" } else { "" });
-    for series in &chart.series {
-        if chart.series.len() > 1 {
-            let _ = writeln!(out, "{}:", series.name);
-        }
-        for (n, name) in chart.names.iter().enumerate() {
-            let Some(value) = series.at(n as f64) else { continue };
-            let share = (along(&chart.y, value) - low) / (high - low).max(f64::MIN_POSITIVE);
-            let bar = "█".repeat(((share * room as f64).round() as usize).min(room));
-            let _ = writeln!(out, "{name:>longest$} {bar} {}", count(value));
-        }
-    }
-    out
+/// What stands for a series in a chart: a letter, or a dot if there is only one.
+pub fn mark(chart: &Chart, series: usize) -> char {
+    if chart.series.len() == 1 { '●' } else { char::from(b'a' + (series % 26) as u8) }
 }
 
 /// The name of a series, and where it comes from.
 pub fn named(series: &Series) -> String {
-    let origin = match series.origin {
-        Origin::Measured => return series.name.clone(),
-        Origin::Model => "model",
-        Origin::Reference => "reference, not of this machine",
+    match series.origin {
+        Origin::Measured => series.name.clone(),
+        other => format!("{} ({})", series.name, other.name()),
+    }
+}
+
+/// A whole number as it is, any other with three digits.
+pub fn number(value: f64) -> String {
+    if value.fract() == 0.0 && value.abs() < 1e4 { format!("{value:.0}") } else { count(value) }
+}
+
+/// An axis of a chart, and what it reaches from and to: logarithms, if it is logarithmic.
+struct Scale<'a> {
+    axis: &'a Axis,
+    low: f64,
+    high: f64,
+}
+
+impl<'a> Scale<'a> {
+    /// For these values; a linear axis of values begins at 0. `None` if there is nothing to draw.
+    fn of(axis: &'a Axis, values: impl Iterator<Item = f64>, from_zero: bool) -> Option<Scale<'a>> {
+        let places = values.filter_map(|value| placed(axis, value));
+        let (low, high) = places.fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), at| (low.min(at), high.max(at)));
+        let low = if from_zero && !axis.log { low.min(0.0) } else { low };
+        if low > high {
+            return None;
+        }
+        Some(if high > low { Scale { axis, low, high } } else { Scale { axis, low: low - 0.5, high: high + 0.5 } })
+    }
+
+    /// The share of the axis that is below a value; `None` if that cannot be drawn.
+    fn share(&self, value: f64) -> Option<f64> {
+        Some((placed(self.axis, value)? - self.low) / (self.high - self.low))
+    }
+
+    /// The value at a share of the axis.
+    fn value(&self, share: f64) -> f64 {
+        let at = self.low + share * (self.high - self.low);
+        if self.axis.log { 10f64.powf(at) } else { at }
+    }
+}
+
+/// Where on an axis a value is; `None` if it is nowhere.
+fn placed(axis: &Axis, value: f64) -> Option<f64> {
+    let at = if axis.log { value.log10() } else { value };
+    at.is_finite().then_some(at)
+}
+
+fn titled(axis: &Axis) -> String {
+    format!("{}{}", axis.title, if axis.log { " (logarithmic)" } else { "" })
+}
+
+fn lines(chart: &Chart, width: usize) -> String {
+    // The canvas has one column and one line more than was asked for.
+    let columns = width.saturating_sub(LEFT + 2).clamp(20, 100);
+    let (across, down) = ((columns as u32) * DOTS.0, LINES * DOTS.1);
+    let points = || chart.series.iter().flat_map(|series| &series.points);
+    let x = Scale::of(&chart.x, points().map(|point| point.x), false);
+    let y = Scale::of(&chart.y, points().map(|point| point.y.median), true);
+    let (Some(x), Some(y)) = (x, y) else { return format!("{}: nothing was measured\n", chart.title) };
+    let place = |point: &Point| {
+        let (right, up) = (x.share(point.x)?, y.share(point.y.median)?);
+        Some(((right * f64::from(across)) as f32, (up * f64::from(down)) as f32))
     };
-    format!("{} ({origin})", series.name)
+    let paths: Vec<Vec<(f32, f32)>> =
+        chart.series.iter().map(|series| series.points.iter().filter_map(place).collect()).collect();
+    let all_measured = chart.series.len() <= JOINED && chart.series.iter().all(|series| series.origin == Origin::Measured);
+    let joined = |n: usize| all_measured || chart.series[n].origin != Origin::Measured;
+    let shapes: Vec<Shape<'_>> = paths.iter().enumerate().filter(|path| joined(path.0)).map(|path| Shape::Lines(path.1)).collect();
+    let mut canvas = Canvas::new_with_y_range(across, down, 0.0, across as f32, 0.0, down as f32);
+    let canvas = shapes.iter().fold(&mut canvas, |canvas, shape| canvas.lineplot(shape));
+    canvas.figures();
+    let mut rows: Vec<Vec<char>> = canvas.frame().lines().map(|row| row.chars().collect()).collect();
+    let mut put = |&(right, up): &(f32, f32), mark: char| {
+        let (column, row) = (right.round() as usize / DOTS.0 as usize, (down as usize - up.round() as usize) / DOTS.1 as usize);
+        if let Some(cell) = rows.get_mut(row).and_then(|row| row.get_mut(column)) {
+            *cell = mark;
+        }
+    };
+    // A line of a model has its letter once; then what was measured, so that no line hides it.
+    for (n, path) in paths.iter().enumerate().filter(|path| chart.series[path.0].origin != Origin::Measured) {
+        let at = path.len() * (n + 1) / (paths.len() + 1);
+        path.get(at).into_iter().for_each(|point| put(point, mark(chart, n)));
+    }
+    for (n, path) in paths.iter().enumerate().filter(|path| chart.series[path.0].origin == Origin::Measured) {
+        path.iter().for_each(|point| put(point, mark(chart, n)));
+    }
+    let mut out = format!("{}\n{}\n", chart.title, titled(&chart.y));
+    let last = rows.len().saturating_sub(1).max(1);
+    for (n, row) in rows.iter().enumerate() {
+        let label = if n % 4 == 0 || n == last { count(y.value(1.0 - n as f64 / last as f64)) } else { String::new() };
+        let _ = writeln!(out, "{label:>LEFT$}│{}", row.iter().collect::<String>().trim_end());
+    }
+    let _ = writeln!(out, "{:>LEFT$}└{}", "", "─".repeat(columns + 1));
+    let _ = writeln!(out, "{:>LEFT$} {}", "", ticks(chart, &x, columns));
+    let _ = writeln!(out, "{:>LEFT$} {}", "", titled(&chart.x));
+    out
+}
+
+/// The places at which something was measured, or else the ends; those for which there is no room are left out.
+fn ticks(chart: &Chart, x: &Scale<'_>, columns: usize) -> String {
+    let measured = chart.series.iter().filter(|series| series.origin == Origin::Measured);
+    let mut places: Vec<f64> = measured.flat_map(|series| &series.points).map(|point| point.x).collect();
+    if places.is_empty() {
+        places = vec![x.value(0.0), x.value(1.0)];
+    }
+    places.sort_by(f64::total_cmp);
+    places.dedup();
+    let mut line = String::new();
+    for place in places {
+        let Some(share) = x.share(place) else { continue };
+        let label = number(place);
+        let (wide, used) = (label.chars().count(), line.chars().count());
+        // Below its place, but no further than the axis goes.
+        let from = ((share * columns as f64).round() as usize).saturating_sub(wide / 2).min((columns + 1).saturating_sub(wide));
+        if used == 0 || from > used {
+            line.push_str(&" ".repeat(from - used));
+            line.push_str(&label);
+        }
+    }
+    line
+}
+
+/// A bar for each name, of each series.
+fn bars(chart: &Chart, width: usize) -> String {
+    let names = chart.names.iter().map(|name| name.chars().count()).max().unwrap_or(0);
+    let said = |point: &Point| match point.y.low < point.y.high {
+        true => format!("{} ({} – {})", number(point.y.median), number(point.y.low), number(point.y.high)),
+        false => number(point.y.median),
+    };
+    let points = || chart.series.iter().flat_map(|series| &series.points);
+    let figures = points().map(|point| said(point).chars().count()).max().unwrap_or(0);
+    let room = width.saturating_sub(names + figures + 2).clamp(10, 60);
+    let Some(y) = Scale::of(&chart.y, points().map(|point| point.y.median), true) else {
+        return format!("{}: nothing was measured\n", chart.title);
+    };
+    let mut out = format!("{}\n{}\n", chart.title, titled(&chart.y));
+    for series in &chart.series {
+        if chart.series.len() > 1 {
+            let _ = writeln!(out, "{}:", named(series));
+        }
+        for point in &series.points {
+            let name = chart.names.get(point.x as usize).map_or("", String::as_str);
+            let share = y.share(point.y.median).unwrap_or(0.0);
+            // A logarithmic bar of the least value would have no length, and be taken for none.
+            let share = if chart.y.log { 0.1 + 0.9 * share } else { share };
+            let bar = "█".repeat(((share * room as f64).round() as usize).min(room));
+            let _ = writeln!(out, "{name:>names$} {bar} {}", said(point));
+        }
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn chart(y: Axis, series: Vec<Series>) -> Chart {
+        Chart { title: "Speed-up".into(), x: Axis::linear("workers"), y, series, names: vec![] }
+    }
+
+    fn line(values: [f64; 3]) -> Series {
+        Series::measured("measured", [1.0, 2.0, 4.0].into_iter().zip(values.map(|value| vec![value; 3])))
+    }
+
+    #[test]
+    fn what_was_measured_stands_at_its_place_and_everything_fits() {
+        let law = Series::model("law", [(1.0, 1.0), (4.0, 4.0)]);
+        let text = plot(&chart(Axis::linear("times"), vec![line([1.0, 2.0, 4.0]), law]), 60);
+        assert!(text.lines().all(|line| line.chars().count() <= 60), "{text}");
+        let rows: Vec<&str> = text.lines().skip(2).take(15).collect();
+        assert_eq!(rows.iter().map(|row| row.matches('a').count()).sum::<usize>(), 3, "{text}");
+        // The greatest value is at the top to the right, next to its label.
+        assert!(rows[0].trim_start().starts_with("4.00│") && rows[0].ends_with('a'), "{text}");
+        assert!(rows[14].trim_start().starts_with("0.000│") && !rows[14].contains('a'), "from zero: {text}");
+        assert!(text.lines().any(|line| line.split_whitespace().eq(["1", "2", "4"])), "{text}");
+    }
+
+    #[test]
+    fn a_logarithmic_axis_leaves_out_what_it_cannot_show() {
+        let text = plot(&chart(Axis::log("ns"), vec![line([0.0, 10.0, 1000.0])]), 60);
+        assert_eq!(text.matches('●').count(), 2, "{text}");
+        assert!(text.contains("ns (logarithmic)") && text.contains("1.00 k│"), "{text}");
+        let none = plot(&chart(Axis::log("ns"), vec![line([0.0, 0.0, 0.0])]), 60);
+        assert_eq!(none, "Speed-up: nothing was measured\n");
+    }
+
+    #[test]
+    fn bars_are_as_long_as_their_values_and_name_them() {
+        let names = vec!["spin".to_owned(), "futex".to_owned(), "none".to_owned()];
+        let bars = Series::measured("measured", [(0.0, vec![10.0]), (1.0, vec![5.0]), (2.0, vec![0.0])]);
+        let text = plot(&Chart { names, ..chart(Axis::linear("ns"), vec![bars]) }, 40);
+        let rows: Vec<(usize, &str)> = text.lines().skip(2).map(|row| (row.matches('█').count(), row)).collect();
+        assert!(rows[0].0 == 2 * rows[1].0 && rows[2].0 == 0 && rows[0].0 > 8, "{text}");
+        assert!(rows[1].1.starts_with("futex █") && rows[1].1.ends_with(" 5"), "{text}");
+        assert!(text.lines().all(|line| line.chars().count() <= 40), "{text}");
+    }
 }

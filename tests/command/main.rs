@@ -7,6 +7,7 @@ mod coreutils;
 mod deaths;
 mod flow;
 mod interrupt;
+mod lab;
 mod limits;
 #[path = "../common/numbers.rs"]
 mod numbers;

@@ -150,3 +150,35 @@ fn findings(workers: usize, cores: usize, rounds: Vec<Vec<f64>>) -> Findings {
     };
     Findings { charts: vec![chart], numbers, saw, checks, ..Findings::default() }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::lab::findings::{Origin, Verdict};
+
+    fn found(cores: usize, speedup: impl Fn(f64) -> f64) -> Findings {
+        findings(2, cores, SHARES.map(|share| vec![speedup(share / 100.0); ROUNDS]).to_vec())
+    }
+
+    fn verdicts(found: &Findings) -> Vec<Verdict> {
+        found.checks.iter().map(|check| check.verdict).collect()
+    }
+
+    #[test]
+    fn the_expected_shape_holds_and_the_words_use_its_numbers() {
+        let found = found(2, |share| models::queueing(2, share));
+        assert_eq!(verdicts(&found), [Verdict::Holds; 3]);
+        assert!(found.saw.contains("2 workers were 2.00 times as fast as one") && found.saw.contains("and 1.47 was measured"), "{}", found.saw);
+        assert!(found.saw.split_whitespace().count() <= 130, "{}", found.saw);
+        let models = found.charts[0].series.iter().filter(|series| series.origin == Origin::Model);
+        assert!(models.clone().count() == 2 && models.into_iter().all(|model| model.at(100.0) == Some(1.0)));
+    }
+
+    #[test]
+    fn the_other_way_round_each_check_fails_and_names_a_cause() {
+        let bad = found(2, |share| 1.0 + share);
+        assert_eq!(verdicts(&bad), [Verdict::Fails; 3]);
+        assert!(bad.checks.iter().all(|check| !check.cause.is_empty()));
+        assert_eq!(verdicts(&found(1, |_| 1.0)), [Verdict::Holds, Verdict::NotHere, Verdict::NotHere], "one CPU shows little");
+    }
+}

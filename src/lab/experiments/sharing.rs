@@ -127,3 +127,21 @@ fn findings(cores: usize, rounds: Vec<Vec<f64>>) -> Findings {
         ..Findings::default()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::lab::findings::Verdict;
+
+    #[test]
+    fn near_is_slow_or_the_check_fails_with_a_cause() {
+        let of = |near: f64| findings(2, [near, near, near, 1.0, 1.0, 1.0].map(|nanos| vec![nanos; 3]).to_vec());
+        let good = of(8.0);
+        assert_eq!((good.checks[0].verdict, good.answer), (Verdict::Holds, Some(2)));
+        assert!(good.saw.contains("8.0 times as long") && good.saw.split_whitespace().count() <= 130, "{}", good.saw);
+        let bad = of(1.2);
+        assert_eq!((bad.checks[0].verdict, bad.answer), (Verdict::Fails, Some(1)));
+        assert!(!bad.checks[0].cause.is_empty());
+        assert_eq!(of(1.0).answer, Some(0));
+    }
+}
