@@ -110,8 +110,7 @@ fn findings(workers: usize, cores: usize, rounds: Vec<Vec<f64>>) -> Findings {
     let measured = Series::measured(MEASURED, SHARES.into_iter().zip(rounds));
     let fine = || (0..=20).map(|n| f64::from(n) / 20.0);
     let bound = Series::model("min(N, 1/share)", fine().map(|held| (100.0 * held, models::bound(at_once, held))));
-    let queueing =
-        Series::model("with waiting (queueing model)", fine().map(|held| (100.0 * held, models::queueing(at_once, held))));
+    let queueing = Series::model("with waiting (queueing)", fine().map(|held| (100.0 * held, models::queueing(at_once, held))));
     let value = |share| measured.at(share).unwrap_or(f64::NAN);
     let (none, all) = (value(0.0), value(100.0));
     let ideal = at_once as f64;

@@ -279,10 +279,8 @@ fn findings(setting: &Setting, times: Vec<Series>, cpu: Vec<Series>, lost: u64) 
     let turn = (setting.inside + setting.outside).max(1) as f64;
     let share = setting.inside as f64 / turn;
     let best = |workers: usize| turn / models::queueing(workers.min(cores), share).max(1e-9);
-    let model = Series::model(
-        "waiting alone, and locks for nothing (queueing model)",
-        setting.crowds.iter().map(|n| (*n as f64, best(*n))),
-    );
+    let model =
+        Series::model("waiting alone, locks for nothing (queueing)", setting.crowds.iter().map(|n| (*n as f64, best(*n))));
     let answer = [TestAndSet::NAME, TicketLock::NAME, FutexLock::NAME].iter().position(|name| *name == slowest).unwrap_or(3);
     let numbers = vec![
         Number::new(format!("an operation with the ticket lock, {many} workers"), ticket, "ns"),
