@@ -15,7 +15,7 @@ fn the_list_has_each_experiment_with_its_knobs() {
     let names: Vec<&str> = ended.out().lines().filter_map(|line| line.split_once(": ")).map(|line| line.0).collect();
     let names: Vec<&str> = names.into_iter().filter(|name| !name.starts_with(' ')).collect();
     assert_eq!(names, ALL);
-    assert!(ended.out().contains("\n    operation=  what counts (store, add; usually store)\n"), "{}", ended.out());
+    assert!(ended.out().contains("\n    operation=  what counts (add, store; usually add)\n"), "{}", ended.out());
 }
 
 /// Too short to show anything: that is told, and is no failure of the run.

@@ -21,7 +21,7 @@ const ABOUT: About = About {
     cores: 2,
 };
 
-const KNOBS: &[Knob] = &[Knob::word("operation", "what counts", &["store", "add"])];
+const KNOBS: &[Knob] = &[Knob::word("operation", "what counts", &["add", "store"])];
 
 /// Bytes from one counter to the next.
 const STRIDES: [f64; 6] = [8.0, 16.0, 32.0, 64.0, 128.0, 256.0];
