@@ -41,6 +41,12 @@ pub fn memory_threads_and_the_engine_hand_over_everything_in_small_shapes() {
             let mut shapes = vec![Shape { pattern: Pattern::Calls, ..shape(64, 1, 2, 1) }];
             // A size that is a value everywhere, and one that needs a box; batches that fit and that do not.
             shapes.extend([shape(64, 2, 2, 1), shape(64, 1, 2, 16), shape(40, 2, 1, 3)]);
+            if family == Family::Engine {
+                // As much as a full run has in a queue at most: there must be room for that.
+                shapes.extend(
+                    [(64 << 10, 1024), (1 << 20, 64)].map(|(size, capacity)| Shape { capacity, ..shape(size, 1, 2, 1) }),
+                );
+            }
             let takes: Vec<_> = shapes.into_iter().filter(|shape| contender.refuses(shape).is_none()).collect();
             assert!(!takes.is_empty(), "{} takes part in nothing", contender.info().name);
             takes.iter().for_each(|shape| plays(&*contender, shape));
