@@ -287,7 +287,7 @@ fn report_all(report: &Report, interrupted: &dyn Fn() -> bool) -> Ending {
         Ok(chosen) => chosen,
         Err(why) => return Ending::Usage(why.to_string()),
     };
-    let output = match Output::open_all(&[Some(&report.file)]) {
+    let output = match Output::open_all(&[Some(report.file.as_path())]) {
         Ok(outputs) => outputs.into_iter().flatten().next(),
         Err(why) => return Ending::Output(why.to_string()),
     };

@@ -4,7 +4,7 @@ use super::changes::Mark;
 use super::files::STYLE;
 use super::told::{found, steps};
 use crate::bench::contender::Result;
-use crate::bench::report::html::text::{escape, section, table};
+use crate::bench::report::html::text::{Cell, escape, section, table};
 use crate::bench::report::numbers::count;
 use crate::lab::command::Record;
 use crate::lab::experiment::{About, Experiment, Question};
@@ -101,7 +101,7 @@ fn values(chart: &Chart) -> String {
                 false => count(point.y.median),
             })
         });
-        [name].into_iter().chain(cells).map(Into::into).collect()
+        [name].into_iter().chain(cells).map(Cell::from).collect()
     });
     table(&chart.y.title, &heads, 1, rows)
 }

@@ -1,7 +1,7 @@
 //! Requests and answers. Whoever connects is not trusted: a request has a length, a time, and one connection; there are so many at a time.
 
 use std::io::{self, Read, Write};
-use std::net::{Ipv4Addr, TcpListener, TcpStream};
+use std::net::{Ipv4Addr, Shutdown, TcpListener, TcpStream};
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, SyncSender, channel, sync_channel};
 use std::time::{Duration, Instant};
@@ -125,7 +125,9 @@ fn take(listener: &TcpListener, to: &Sender<Asked>) {
 }
 
 fn serve(mut stream: TcpStream, to: &Sender<Asked>) {
-    let response = match read(&mut stream) {
+    let read = read(&mut stream);
+    let whole = read.is_ok();
+    let response = match read {
         Ok(request) => {
             let (answer, answered) = sync_channel(1);
             match to.send(Asked { request, answer }).map(|()| answered.recv()) {
@@ -139,6 +141,21 @@ fn serve(mut stream: TcpStream, to: &Sender<Asked>) {
     let _ = stream.set_write_timeout(Some(TIME));
     // Who has gone needs no answer.
     let _ = response.write(&mut stream);
+    if !whole {
+        // What is closed while there is more to read is cut off, with the answer.
+        drain(&mut stream);
+    }
+}
+
+/// Reads on for a while.
+fn drain(stream: &mut TcpStream) {
+    let _ = stream.shutdown(Shutdown::Write);
+    let _ = stream.set_read_timeout(Some(Duration::from_millis(500)));
+    let mut some = [0; 4096];
+    let mut left = 64;
+    while left > 0 && stream.read(&mut some).is_ok_and(|n| n > 0) {
+        left -= 1;
+    }
 }
 
 /// Reads one request, whoever it is from.
@@ -191,10 +208,8 @@ fn parse(bytes: &[u8]) -> Result<Option<(Request, usize, usize)>, Response> {
         httparse::Status::Complete(_) => return Err(Response::says(413, "the request is too long")),
         httparse::Status::Partial => return Ok(None),
     };
-    let mut request = Request::default();
-    request.method = parsed.method.unwrap_or_default().to_owned();
-    request.target = parsed.path.unwrap_or_default().to_owned();
-    let mut length = 0;
+    let (method, target) = (parsed.method.unwrap_or_default().to_owned(), parsed.path.unwrap_or_default().to_owned());
+    let (mut request, mut length) = (Request { method, target, ..Request::default() }, 0);
     for header in parsed.headers.iter() {
         let value = std::str::from_utf8(header.value).map_err(|_| wrong())?.trim();
         match header.name.to_ascii_lowercase().as_str() {

@@ -94,7 +94,10 @@ impl Run {
         while let Some(line) = self.process.line() {
             match serde_json::from_str(&line) {
                 Ok(event) => self.hear(event, alone),
-                Err(_) => self.stop(),
+                Err(why) => {
+                    self.story.add(json!({ "end": format!("what it told cannot be read: {why}") }));
+                    self.stop();
+                }
             }
         }
         let Some(status) = self.process.ended() else { return false };
@@ -191,7 +194,7 @@ impl Process {
         let ((tell, lines), (complain, words)) = (channel(), channel());
         // Both end with the process.
         std::thread::spawn(move || {
-            let out = out.into_iter().flat_map(|out| BufReader::new(out.take(MOST)).lines().map_while(|line| line.ok()));
+            let out = out.into_iter().flat_map(|out| BufReader::new(out.take(MOST)).lines().map_while(std::result::Result::ok));
             out.map(|line| tell.send(line)).take_while(|sent| sent.is_ok()).for_each(drop);
         });
         std::thread::spawn(move || {
