@@ -60,15 +60,20 @@ impl<L: RawLock, T: bytemuck::Zeroable + Send> Gate<L, T> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::lab::crew::{Crew, Ended};
+    use crate::lab::crew::{Crew, Members};
     use crate::lab::laboratory::tests::lab;
+    use crate::lab::tally::Ended;
     use crate::lock::FutexLock;
     use std::time::Duration;
+
+    fn crew(size: usize) -> Crew {
+        Crew { members: Members::Threads, size }
+    }
 
     #[test]
     fn what_is_done_behind_it_is_never_lost() {
         let gate = Gate::<FutexLock, u64>::new().unwrap();
-        let round = Crew::threads(3).work(&lab(1), "counting", Duration::from_millis(30), &*gate, |worker, gate| {
+        let round = crew(3).work(&lab(1), "counting", Duration::from_millis(30), &*gate, |worker, gate| {
             while worker.on() {
                 gate.with(worker, |value, _| *value += 1);
                 worker.did(1);
@@ -77,7 +82,7 @@ mod tests {
         let round = round.unwrap();
         assert_eq!(round.ended(Ended::Well), 3);
         let mut found = 0;
-        let looked = Crew::threads(1).work(&lab(1), "looking", Duration::from_secs(10), &*gate, |worker, gate| {
+        let looked = crew(1).work(&lab(1), "looking", Duration::from_secs(10), &*gate, |worker, gate| {
             worker.did(gate.with(worker, |value, _| *value));
         });
         found += looked.unwrap().done();

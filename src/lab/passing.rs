@@ -1,7 +1,8 @@
 //! Two workers, of whom one makes payloads and sends them, and the other one receives them and works on each.
 
-use super::crew::{Crew, Ended, Members, Round, Worker};
+use super::crew::{Crew, Members, Worker};
 use super::laboratory::Lab;
+use super::tally::{Ended, Round};
 use crate::bench::contender::{Opened, Pattern, Payloads, Queue, Result, Shape};
 use crate::bench::contenders;
 use crate::bench::control::Control;

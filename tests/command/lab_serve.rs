@@ -113,7 +113,9 @@ fn only_the_page_itself_with_its_token_is_let_in() {
     assert_eq!(token.len(), 32);
     let page = served.get("");
     assert_eq!(page.status, 200);
-    assert!(page.head.contains("Content-Security-Policy: default-src 'none'; script-src 'self'") && page.body.contains("page.js"));
+    assert!(
+        page.head.contains("Content-Security-Policy: default-src 'none'; script-src 'self'") && page.body.contains("page.js")
+    );
     for name in ["style.css", "page.js", "make.js", "knobs.js", "predict.js", "lanes.js", "result.js"] {
         assert_eq!(served.get(name).status, 200, "{name}");
     }
@@ -175,7 +177,9 @@ fn a_run_is_measured_then_watched_and_told_with_its_charts_and_score() {
     let id = served.post("run", order).json()["run"].as_u64().unwrap();
     assert_eq!(served.post("run", order).status, 409, "one at a time");
     let events = served.follow(id);
-    let at = |what: &str| events.iter().position(|event| event.get(what).is_some()).unwrap_or_else(|| panic!("no {what}: {events:?}"));
+    let at = |what: &str| {
+        events.iter().position(|event| event.get(what).is_some()).unwrap_or_else(|| panic!("no {what}: {events:?}"))
+    };
     // The figures were there before anybody watched.
     assert!(at("progress") < at("found") && at("found") < at("lanes") && at("lanes") < at("disturbance"), "{events:?}");
     assert!(events.last().unwrap()["end"].is_null(), "{events:?}");

@@ -2,12 +2,13 @@
 
 use crate::bench::contender::Result;
 use crate::bench::shared::{Shared, SharedBytes};
-use crate::lab::crew::{Crew, Ended, Worker};
+use crate::lab::crew::{Crew, Worker};
 use crate::lab::experiment::{About, Experiment, Question, Step};
 use crate::lab::findings::{Axis, Chart, Check, Findings, Number, Series};
 use crate::lab::gate::Gate;
 use crate::lab::knobs::{Knob, Knobs};
 use crate::lab::laboratory::Lab;
+use crate::lab::tally::Ended;
 use crate::lock::{Acquired, Kind, PthreadRobustLock, RawLock, Visitor};
 use crate::sys::clock;
 use raw_sync::Timeout;
@@ -299,6 +300,7 @@ fn findings(outcomes: &[Outcome], waited: f64) -> Findings {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::lab::crew::Members;
     use crate::lab::findings::Verdict;
     use crate::lab::laboratory::tests::lab;
 
@@ -338,7 +340,8 @@ mod tests {
     #[test]
     fn accounts_that_were_left_half_changed_are_found_once() {
         let door = Gate::<PthreadRobustLock, Accounts>::new().unwrap();
-        let round = Crew::threads(1).work(&lab(1), "turns", Duration::from_secs(10), &door, |worker, door| {
+        let crew = Crew { members: Members::Threads, size: 1 };
+        let round = crew.work(&lab(1), "turns", Duration::from_secs(10), &door, |worker, door| {
             worker.note(0, u64::from(door.turn(worker, false)[TORN]));
             door.with(worker, |accounts, _| accounts[0] = accounts[0].wrapping_sub(1));
             worker.note(1, u64::from(door.turn(worker, false)[TORN]));

@@ -6,7 +6,7 @@
 use crate::bench::contender::Result;
 use crate::bench::statistics::median;
 use crate::bench::work::Work;
-use crate::lab::crew::{Crew, Ended};
+use crate::lab::crew::Crew;
 use crate::lab::experiment::{About, Experiment, Question, Step};
 use crate::lab::findings::{Axis, Chart, Check, Findings, Number, Series};
 use crate::lab::gate::Gate;
@@ -14,6 +14,7 @@ use crate::lab::knobs::{Knob, Knobs};
 use crate::lab::laboratory::{Lab, ROUNDS};
 use crate::lab::models;
 use crate::lab::seat::SEATS;
+use crate::lab::tally::Ended;
 use crate::lock::{FutexLock, Kind, RawLock, TicketLock, Visitor};
 use std::time::Duration;
 

@@ -2,13 +2,14 @@
 
 use crate::bench::contender::Result;
 use crate::bench::work::Work;
-use crate::lab::crew::{Crew, Ended};
+use crate::lab::crew::Crew;
 use crate::lab::experiment::{About, Experiment, Question, Step};
 use crate::lab::findings::{Axis, Chart, Check, Findings, Number, Series};
 use crate::lab::gate::Gate;
 use crate::lab::knobs::{Knob, Knobs, MOST_WORKERS};
 use crate::lab::laboratory::Lab;
 use crate::lab::models;
+use crate::lab::tally::Ended;
 use crate::lock::{Acquired, FutexLock, Holder, Kind, RawLock, SpinLock, TicketLock, Visitor};
 use std::sync::atomic::AtomicBool;
 use std::sync::atomic::Ordering::{Acquire, Release};

@@ -5,13 +5,14 @@
 use crate::bench::contender::Result;
 use crate::bench::shared::Shared;
 use crate::bench::work::Work;
-use crate::lab::crew::{Crew, Ended, Round};
+use crate::lab::crew::Crew;
 use crate::lab::experiment::{About, Experiment, Question, Step};
 use crate::lab::findings::{Axis, Chart, Check, Findings, Number, Series};
 use crate::lab::gate::Gate;
 use crate::lab::knobs::{Knob, Knobs};
 use crate::lab::laboratory::{Lab, ROUNDS};
 use crate::lab::models;
+use crate::lab::tally::{Ended, Round};
 use crate::lock::FutexLock;
 use crate::sys::clock;
 use std::collections::HashMap;

@@ -28,9 +28,11 @@ const AXIS: i32 = 48;
 /// # Errors
 /// If it cannot be drawn.
 pub fn bars(chart: &Chart, id: &str) -> Result<String> {
-    let label = format!("Bar chart: {}. {} for each {}. The table below has its values.", chart.title, chart.y.title, chart.x.title);
+    let label =
+        format!("Bar chart: {}. {} for each {}. The table below has its values.", chart.title, chart.y.title, chart.x.title);
     let text = |size, of, h| style(size, of, h, VPos::Center);
-    let values = || chart.series.iter().flat_map(|series| &series.points).flat_map(|point| [point.y.low, point.y.median, point.y.high]);
+    let values =
+        || chart.series.iter().flat_map(|series| &series.points).flat_map(|point| [point.y.low, point.y.median, point.y.high]);
     let places: Vec<f64> = values().filter_map(|value| along(&chart.y, value)).collect();
     if places.is_empty() {
         return draw((WIDTH, 40), id, &label, |area| {

@@ -125,7 +125,8 @@ mod tests {
     }
 
     fn lines(x: Axis, y: Axis) -> Chart {
-        let measured = series(Origin::Measured, "<measured>", &[(1.0, vec![1.0, 2.0, 3.0]), (2.0, vec![4.0]), (8.0, vec![0.0])]);
+        let measured =
+            series(Origin::Measured, "<measured>", &[(1.0, vec![1.0, 2.0, 3.0]), (2.0, vec![4.0]), (8.0, vec![0.0])]);
         let model = series(Origin::Model, "bound", &[(1.0, vec![2.0]), (8.0, vec![5.0]), (9.0, vec![f64::NAN])]);
         Chart { title: "Speed & <b>".into(), x, y, series: vec![measured, model], names: vec![] }
     }
@@ -135,7 +136,10 @@ mod tests {
         for (x, y) in [(Axis::linear("x"), Axis::linear("y")), (Axis::log("x"), Axis::log("y"))] {
             let svg = chart(&lines(x, y), "one", &[(1.0, 2.0), (2.0, 2.0)]).unwrap();
             assert!(!svg.contains("=\"#") && !svg.contains("<b>") && !svg.contains("NaN"), "{svg}");
-            assert!(svg.contains("&lt;measured&gt;") && svg.contains("bound (model)") && svg.contains("your prediction"), "{svg}");
+            assert!(
+                svg.contains("&lt;measured&gt;") && svg.contains("bound (model)") && svg.contains("your prediction"),
+                "{svg}"
+            );
             assert!(svg.contains("var(--kernel)\" stroke-dasharray=\"8 4\"") && svg.contains("var(--engine)"), "{svg}");
         }
         let svg = chart(&lines(Axis::linear("x"), Axis::linear("y")), "one", &[]).unwrap();
@@ -147,7 +151,8 @@ mod tests {
         let names = vec!["futex".to_owned(), "ticket".to_owned()];
         let one = series(Origin::Measured, "before", &[(0.0, vec![1.0]), (1.0, vec![100.0])]);
         for y in [Axis::linear("ns"), Axis::log("ns")] {
-            let bars = Chart { title: "Locks".into(), x: Axis::linear("lock"), y, series: vec![one.clone()], names: names.clone() };
+            let bars =
+                Chart { title: "Locks".into(), x: Axis::linear("lock"), y, series: vec![one.clone()], names: names.clone() };
             let svg = chart(&bars, "two", &[]).unwrap();
             assert!(svg.contains("futex") && svg.contains("ticket") && svg.contains("100"), "{svg}");
             let none = Chart { series: vec![], ..bars };

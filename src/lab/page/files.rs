@@ -36,7 +36,11 @@ mod tests {
     fn each_file_is_asked_for_and_nothing_is_written_into_the_page_as_markup() {
         let all: String = FILES.map(|file| file.text).concat();
         for file in &FILES[1..] {
-            assert!(all.contains(&format!("\"{}\"", file.name)) || all.contains(&format!("\"./{}\"", file.name)), "{}", file.name);
+            assert!(
+                all.contains(&format!("\"{}\"", file.name)) || all.contains(&format!("\"./{}\"", file.name)),
+                "{}",
+                file.name
+            );
         }
         for word in ["innerHTML", "outerHTML", "insertAdjacentHTML", "document.write", "eval(", "https://", "//cdn"] {
             assert!(!all.contains(word), "{word}");

@@ -95,7 +95,8 @@ fn plane<'a, 'b>(area: &'a Area<'b>, x: &Ruler<'_>, y: &Ruler<'_>) -> Result<Pla
 /// # Errors
 /// If it cannot be drawn.
 pub fn lines(chart: &Chart, id: &str, predicted: &[(f64, f64)]) -> Result<String> {
-    let label = format!("Line chart: {}. {} over {}. The table below has its values.", chart.title, chart.y.title, chart.x.title);
+    let label =
+        format!("Line chart: {}. {} over {}. The table below has its values.", chart.title, chart.y.title, chart.x.title);
     let points = || chart.series.iter().flat_map(|series| &series.points);
     let heights = points().flat_map(|point| [point.y.low, point.y.median, point.y.high]).chain(predicted.iter().map(|p| p.1));
     let rulers = Ruler::new(&chart.x, points().map(|point| point.x), false).zip(Ruler::new(&chart.y, heights, true));
@@ -112,7 +113,9 @@ pub fn lines(chart: &Chart, id: &str, predicted: &[(f64, f64)]) -> Result<String
         let mut plane = plane(&above, &x, &y)?;
         // Models lie under what was measured.
         for model in [true, false] {
-            for (n, series) in chart.series.iter().enumerate().filter(|(_, series)| (series.origin != Origin::Measured) == model) {
+            for (n, series) in
+                chart.series.iter().enumerate().filter(|(_, series)| (series.origin != Origin::Measured) == model)
+            {
                 let place = |x: f64, y: f64| along(&chart.x, x).zip(along(&chart.y, y));
                 let path: Vec<(f64, f64)> = series.points.iter().filter_map(|point| place(point.x, point.y.median)).collect();
                 plane.draw_series(LineSeries::new(path.clone(), line(n, series.origin).stroke_width(2)))?;

@@ -32,7 +32,9 @@ impl Prediction {
     pub fn fits(&self, question: &Question) -> Result<()> {
         match (self, *question) {
             (Prediction::Choice(n), Question::Choose { of, .. }) if *n < of.len() => Ok(()),
-            (Prediction::Choice(_), Question::Choose { of, .. }) => Err(format!("a choice is a number below {}", of.len()).into()),
+            (Prediction::Choice(_), Question::Choose { of, .. }) => {
+                Err(format!("a choice is a number below {}", of.len()).into())
+            }
             (Prediction::Curve(values), Question::Draw { at, between: (least, most), .. }) => {
                 let within = |value: &f64| (least..=most).contains(value);
                 let fits = values.len() == at.len() && values.iter().all(within);

@@ -73,7 +73,10 @@ fn part(experiment: &dyn Experiment, record: &Record) -> Result<String> {
         body += &format!("<p>{}</p>\n<pre class=\"code\">{}</pre>\n", escape(step.says), lines.collect::<String>());
     }
     let knobs: String = record.knobs.iter().map(|knob| format!(" {knob}")).collect();
-    body += &format!("<h3>Again</h3>\n<pre>{}</pre>\n", escape(&format!("gristmill lab run {}{knobs} --seed {}", about.name, record.seed)));
+    body += &format!(
+        "<h3>Again</h3>\n<pre>{}</pre>\n",
+        escape(&format!("gristmill lab run {}{knobs} --seed {}", about.name, record.seed))
+    );
     Ok(body)
 }
 
@@ -164,7 +167,14 @@ mod tests {
         let runs: Vec<(&dyn Experiment, Record)> = experiments::all().iter().map(|one| (*one, record.clone())).collect();
         let page = page(&runs).unwrap();
         assert!(!page.contains("<script") && page.contains("&lt;script&gt;"));
-        for part in ["Noisy machine", "What you saw, and why", "Not as expected", "class=\"line new\">+ ", "2.00 (1.00 – 4.00)", "--seed 7"] {
+        for part in [
+            "Noisy machine",
+            "What you saw, and why",
+            "Not as expected",
+            "class=\"line new\">+ ",
+            "2.00 (1.00 – 4.00)",
+            "--seed 7",
+        ] {
             assert!(page.contains(part), "{part}");
         }
         assert_eq!(page.matches("<section ").count(), experiments::all().len());

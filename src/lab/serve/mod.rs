@@ -38,7 +38,11 @@ pub fn serve(interrupted: &dyn Fn() -> bool) -> Ending {
     };
     let mut host = Host { door: Door::new(port), told, run: None, story: None, alone: Alone::default(), runs: 0 };
     // Whoever does not read it has no use for it.
-    let _ = writeln!(std::io::stdout(), "{}\nOpen this address in a browser on this machine. Ctrl-C ends the lab.", host.door.address());
+    let _ = writeln!(
+        std::io::stdout(),
+        "{}\nOpen this address in a browser on this machine. Ctrl-C ends the lab.",
+        host.door.address()
+    );
     let _ = std::io::stdout().flush();
     while !interrupted() {
         match requests.recv_timeout(LOOK) {
@@ -102,7 +106,8 @@ impl Host {
         let wrong = |why: String| Response::says(400, &why);
         let order = Order::read(body).map_err(|why| wrong(why.to_string()))?;
         self.runs += 1;
-        let run = Run::start(self.runs, order).map_err(|why| Response::says(500, &format!("it could not be started: {why}")))?;
+        let run =
+            Run::start(self.runs, order).map_err(|why| Response::says(500, &format!("it could not be started: {why}")))?;
         self.run = Some(run);
         self.story = None;
         Ok(Response::json(format!("{{\"run\":{}}}", self.runs)))
@@ -110,7 +115,8 @@ impl Host {
 
     /// What has happened since the n-th event of a run.
     fn events(&mut self, query: &str) -> Response {
-        let number = |name: &str| query.split('&').find_map(|pair| pair.strip_prefix(name)?.strip_prefix('=')?.parse::<u64>().ok());
+        let number =
+            |name: &str| query.split('&').find_map(|pair| pair.strip_prefix(name)?.strip_prefix('=')?.parse::<u64>().ok());
         let (Some(id), Some(since)) = (number("run"), number("since")) else {
             return Response::says(400, "events of which run, since which?");
         };

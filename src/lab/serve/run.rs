@@ -143,7 +143,9 @@ impl Run {
         }
         if watched {
             let none = match self.order.mode {
-                Mode::Watch => "These figures were taken while lanes were kept. Measure with the same knobs to see what that costs.",
+                Mode::Watch => {
+                    "These figures were taken while lanes were kept. Measure with the same knobs to see what that costs."
+                }
                 Mode::Measure => "There is nothing in both runs that could be compared.",
             };
             self.story.add(json!({ "disturbance": alone.disturbance(record).unwrap_or_else(|| none.to_owned()) }));

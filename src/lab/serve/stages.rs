@@ -75,7 +75,8 @@ impl Order {
             prediction.fits(&experiment.question())?;
         }
         let order = Order { experiment, knobs, seconds: sent.seconds, mode: sent.mode, prediction: sent.prediction };
-        let words = |why: clap::Error| why.to_string().lines().next().unwrap_or_default().trim_start_matches("error: ").to_owned();
+        let words =
+            |why: clap::Error| why.to_string().lines().next().unwrap_or_default().trim_start_matches("error: ").to_owned();
         // So that what is too much at the command line is too much here.
         Command::try_parse_from(order.arguments(0)).map(|command| command.run.seconds).map_err(words)?;
         Ok(order)
@@ -97,7 +98,8 @@ impl Order {
     /// What `gristmill lab run` is called with.
     pub fn arguments(&self, stage: usize) -> Vec<String> {
         let seconds = if stage == 0 { self.seconds } else { (self.seconds / 4).clamp(SHORT.0, SHORT.1) };
-        let options = [Some(format!("--seconds={seconds}")), Some("--events".into()), self.watches(stage).then(|| "--watch".into())];
+        let options =
+            [Some(format!("--seconds={seconds}")), Some("--events".into()), self.watches(stage).then(|| "--watch".into())];
         // Nothing after that is an option, whatever it looks like.
         let rest = ["--".to_owned(), self.experiment.about().name.to_owned()];
         options.into_iter().flatten().chain(rest).chain(self.knobs.iter().cloned()).collect()
