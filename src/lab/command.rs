@@ -117,10 +117,9 @@ impl<'a> Watch<'a> {
     fn tell(&self, event: &Event) {
         if self.events
             && let Ok(line) = serde_json::to_string(event)
+            && writeln!(std::io::stdout(), "{line}").is_err()
         {
-            if writeln!(std::io::stdout(), "{line}").is_err() {
-                self.alone.set(true);
-            }
+            self.alone.set(true);
         }
     }
 }
@@ -302,7 +301,7 @@ fn report_all(report: &Report, interrupted: &dyn Fn() -> bool) -> Ending {
             }
         }
     }
-    let written = report::page(&runs).and_then(|page| output.write(&|to| Ok(to.write_all(page.as_bytes())?)));
+    let written = report::page(&runs).and_then(|page| output.write(|to| Ok(to.write_all(page.as_bytes())?)));
     match written {
         Ok(()) => Ending::Done,
         Err(why) => Ending::Output(why.to_string()),

@@ -85,11 +85,11 @@ pub fn steps(experiment: &dyn Experiment) -> Vec<Step> {
 pub struct Found<'a> {
     record: &'a Record,
     /// One for each of the findings' charts.
-    charts: Vec<String>,
+    pub charts: Vec<String>,
     /// Of the prediction.
     score: Option<Score>,
     /// Which of the choices was right, in words.
-    answer: Option<&'static str>,
+    pub answer: Option<&'static str>,
 }
 
 /// Of one record.
