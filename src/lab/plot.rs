@@ -31,7 +31,7 @@ pub fn mark(chart: &Chart, series: usize) -> char {
 pub fn named(series: &Series) -> String {
     match series.origin {
         Origin::Measured => series.name.clone(),
-        other => format!("{} ({})", series.name, other.name()),
+        other => format!("{}: {}", other.name(), series.name),
     }
 }
 
@@ -56,7 +56,13 @@ impl<'a> Scale<'a> {
         if low > high {
             return None;
         }
-        Some(if high > low { Scale { axis, low, high } } else { Scale { axis, low: low - 0.5, high: high + 0.5 } })
+        let (low, high) = match (high > low, from_zero && !axis.log) {
+            (true, _) => (low, high),
+            // All of it is 0: at the bottom, and no bar.
+            (false, true) => (low, low + 1.0),
+            (false, false) => (low - 0.5, high + 0.5),
+        };
+        Some(Scale { axis, low, high })
     }
 
     /// The share of the axis that is below a value; `None` if that cannot be drawn.
@@ -97,7 +103,8 @@ fn lines(chart: &Chart, width: usize) -> String {
         chart.series.iter().map(|series| series.points.iter().filter_map(place).collect()).collect();
     let all_measured = chart.series.len() <= JOINED && chart.series.iter().all(|series| series.origin == Origin::Measured);
     let joined = |n: usize| all_measured || chart.series[n].origin != Origin::Measured;
-    let shapes: Vec<Shape<'_>> = paths.iter().enumerate().filter(|path| joined(path.0)).map(|path| Shape::Lines(path.1)).collect();
+    let shapes: Vec<Shape<'_>> =
+        paths.iter().enumerate().filter(|path| joined(path.0)).map(|path| Shape::Lines(path.1)).collect();
     let mut canvas = Canvas::new_with_y_range(across, down, 0.0, across as f32, 0.0, down as f32);
     let canvas = shapes.iter().fold(&mut canvas, |canvas, shape| canvas.lineplot(shape));
     canvas.figures();
@@ -220,9 +227,12 @@ mod tests {
     fn bars_are_as_long_as_their_values_and_name_them() {
         let names = vec!["spin".to_owned(), "futex".to_owned(), "none".to_owned()];
         let bars = Series::measured("measured", [(0.0, vec![10.0]), (1.0, vec![5.0]), (2.0, vec![0.0])]);
-        let text = plot(&Chart { names, ..chart(Axis::linear("ns"), vec![bars]) }, 40);
+        let chart = Chart { names, ..chart(Axis::linear("ns"), vec![bars]) };
+        let text = plot(&chart, 40);
         let rows: Vec<(usize, &str)> = text.lines().skip(2).map(|row| (row.matches('█').count(), row)).collect();
         assert!(rows[0].0.abs_diff(2 * rows[1].0) <= 1 && rows[2].0 == 0 && rows[0].0 > 8, "{text}");
+        let none = Chart { series: vec![Series::measured("measured", [(0.0, vec![0.0])])], ..chart.clone() };
+        assert!(!plot(&none, 40).contains('█'), "{}", plot(&none, 40));
         assert!(rows[1].1.starts_with("futex █") && rows[1].1.ends_with(" 5"), "{text}");
         assert!(text.lines().all(|line| line.chars().count() <= 40), "{text}");
     }

@@ -56,7 +56,14 @@ pub fn before(about: &About, question: &Question, width: usize) -> String {
 }
 
 /// What a run has found.
-pub fn report(about: &About, question: &Question, steps: &[Step], findings: &Findings, noise: &[String], width: usize) -> String {
+pub fn report(
+    about: &About,
+    question: &Question,
+    steps: &[Step],
+    findings: &Findings,
+    noise: &[String],
+    width: usize,
+) -> String {
     let mut out = disturbed(noise, width);
     for chart in &findings.charts {
         out.push_str(&plot(chart, width));
@@ -68,11 +75,18 @@ pub fn report(about: &About, question: &Question, steps: &[Step], findings: &Fin
         findings.trace.iter().for_each(|line| out.push_str(&format!("  {line}\n")));
         out.push('\n');
     }
-    for number in &findings.numbers {
-        let _ = writeln!(out, "  {}: {}", number.name, format!("{} {}", count(number.value), number.unit).trim_end());
+    for figure in &findings.numbers {
+        let _ = writeln!(out, "  {}: {}", figure.name, format!("{} {}", number(figure.value), figure.unit).trim_end());
     }
     out.push_str("\nWhat you saw, and why\n");
     out.push_str(&indented(&findings.saw, width, 2));
+    if findings.checks.iter().any(|check| check.verdict == Verdict::Fails) {
+        out.push_str(&indented(
+            "Not all of it is as expected: what is said may not hold of this run. See the shape.",
+            width,
+            2,
+        ));
+    }
     if let (Question::Choose { of, .. }, Some(right)) = (question, findings.answer) {
         let choice = of.get(right).copied().unwrap_or_default();
         out.push_str(&indented(&format!("Right was {}. {choice}", right + 1), width, 2));
@@ -127,14 +141,18 @@ fn table(chart: &Chart, width: usize) -> String {
     if chart.series.len() > COLUMNS {
         return lines(chart, &places, width);
     }
-    let legend = chart.series.iter().enumerate().map(|(n, series)| indented(&format!("{} {}", mark(chart, n), named(series)), width, 2));
-    let mut out = if chart.series.len() > 1 { legend.collect() } else { String::new() };
+    let legend =
+        chart.series.iter().enumerate().map(|(n, series)| indented(&format!("{} {}", mark(chart, n), named(series)), width, 2));
+    // What was not measured is never shown without a word of it.
+    let plain = chart.series.len() == 1 && chart.series[0].origin == Origin::Measured;
+    let mut out = if plain { String::new() } else { legend.collect() };
     if places.is_empty() {
         return out;
     }
     let columns = |bounds| {
         let heads = (0..chart.series.len()).map(|n| mark(chart, n).to_string());
-        let rows = places.iter().map(|&place| row(number(place), chart.series.iter().map(|series| value(series, place, bounds))));
+        let rows =
+            places.iter().map(|&place| row(number(place), chart.series.iter().map(|series| value(series, place, bounds))));
         aligned(row(String::new(), heads), rows)
     };
     let fits = |text: &String| text.lines().all(|line| line.chars().count() <= width);
@@ -156,7 +174,8 @@ fn lines(chart: &Chart, places: &[f64], width: usize) -> String {
     if with.lines().all(|line| line.chars().count() <= width) {
         return with;
     }
-    let legend = chart.series.iter().enumerate().map(|(n, series)| indented(&format!("{} {}", mark(chart, n), named(series)), width, 2));
+    let legend =
+        chart.series.iter().enumerate().map(|(n, series)| indented(&format!("{} {}", mark(chart, n), named(series)), width, 2));
     format!("{}{}", legend.collect::<String>(), of(false))
 }
 
@@ -198,6 +217,13 @@ mod tests {
     }
 
     #[test]
+    fn what_was_not_measured_is_named_also_if_it_is_alone() {
+        let law = Series::model("law", [(1.0, 1.0), (2.0, 2.0)]);
+        assert_eq!(table(&Chart { series: vec![law], ..chart(0) }, 80), "  ● model: law\n");
+        assert!(!table(&chart(1), 80).contains("lock 0"), "its title says what it is");
+    }
+
+    #[test]
     fn a_table_has_the_values_and_their_bounds_if_there_is_room() {
         let wide = table(&chart(2), 80);
         assert!(wide.contains("  a lock 0\n  b lock 1\n") && wide.contains("2.00 (1.00 – 3.00)"), "{wide}");
@@ -233,8 +259,8 @@ mod tests {
         let said = report(&about, &question, &steps, &findings, &["a dog barks".into()], 80);
         for part in [
             "noisy machine: a dog barks\n",
-            "  a lock: 12.0 ns\n",
-            "What you saw, and why\n  That.\n  Right was 2. that\n",
+            "  a lock: 12 ns\n",
+            "What you saw, and why\n  That.\n  Not all of it is as expected: what is said may not hold of this run. See the\n  shape.\n  Right was 2. that\n",
             "  NOT as expected: level: steep; the cause may be: a slope\n",
             "  // all at once\n  one();\n  two();\n",
             "as it happened\n  one\n",
