@@ -21,7 +21,7 @@ use serde::{Deserialize, Serialize};
 use std::cell::{Cell, RefCell};
 use std::io::Write;
 use std::os::fd::AsFd;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// How it ended.
 pub enum Ending {
@@ -96,6 +96,9 @@ fn width() -> usize {
     crate::sys::terminal::columns(std::io::stdout().as_fd()).map_or(120, |columns| usize::from(columns).clamp(40, 160))
 }
 
+/// Least time between two looks at lanes that are told.
+const BETWEEN: Duration = Duration::from_millis(100);
+
 /// Shows how far a run is: a bar in a terminal, or a line for each event.
 struct Watch<'a> {
     bar: ProgressBar,
@@ -104,6 +107,8 @@ struct Watch<'a> {
     interrupted: &'a dyn Fn() -> bool,
     /// Nobody hears the events any more.
     alone: Cell<bool>,
+    /// When the lanes were told last.
+    looked: Cell<Option<Instant>>,
 }
 
 impl<'a> Watch<'a> {
@@ -111,7 +116,7 @@ impl<'a> Watch<'a> {
         let style =
             ProgressStyle::with_template("{bar:30} {percent}% {elapsed}").unwrap_or_else(|_| ProgressStyle::default_bar());
         let bar = if events { ProgressBar::hidden() } else { ProgressBar::new(1000).with_style(style) };
-        Watch { bar, events, watches, interrupted, alone: Cell::new(false) }
+        Watch { bar, events, watches, interrupted, alone: Cell::new(false), looked: Cell::new(None) }
     }
 
     fn tell(&self, event: &Event) {
@@ -130,6 +135,11 @@ impl Watcher for Watch<'_> {
     }
 
     fn lanes(&self, snapshot: &Snapshot) {
+        // Short measurements follow each other faster than anybody can see.
+        if self.looked.get().is_some_and(|at| at.elapsed() < BETWEEN) {
+            return;
+        }
+        self.looked.set(Some(Instant::now()));
         self.tell(&Event::Lanes(snapshot.clone()));
     }
 

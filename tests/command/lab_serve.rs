@@ -201,7 +201,7 @@ fn a_closed_tab_stops_its_workers() {
     let (id, pids) = served.long();
     // It does not ask any more.
     gone(&pids);
-    assert_eq!(served.events(id, 0)["events"].as_array().unwrap().last().unwrap()["end"], "stopped");
+    assert_eq!(served.follow(id).last().unwrap()["end"], "stopped");
     // And another one can be run.
     let (id, pids) = served.long();
     assert_eq!(served.post("stop", "").status, 200);

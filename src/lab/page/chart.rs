@@ -17,8 +17,9 @@ pub const WIDTH: u32 = 640;
 /// Between two lines of a legend.
 pub const ROW: u32 = 22;
 
-/// What is written with.
-pub const TEXT: u32 = 14;
+/// The size of what is written.
+/// The drawing library has a point for what is 1.24 of them in the page.
+pub const TEXT: u32 = 17;
 
 /// A chart. `id` is its own in the page. What was predicted for its places is drawn over it.
 ///
