@@ -19,7 +19,7 @@ from pathlib import Path
 from playwright.sync_api import sync_playwright
 
 # Longer than this it hangs.
-PATIENCE = 120_000
+PATIENCE = 60_000
 
 
 class Lab:
@@ -237,21 +237,24 @@ def main():
     # Whoever asks for an address gets none.
     arguments = ["--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1", "--disable-dev-shm-usage"]
     lab = Lab(program)
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=chromium, args=arguments, chromium_sandbox=False)
-        lanes_move(browser, lab, folder)
-        keyboard_on_a_phone(browser, lab, folder)
-        a_closed_tab_stops_its_workers(browser, lab)
-        every_experiment(browser, lab, folder, sys.argv[3:])
-        tab = Page(browser, lab)
-        tab.open("hold")
-        tab.predict()
-        tab.run("watch")
-        until(lambda: len(lab.below()) >= 2, "no worker")
-        lab.interrupt()
-        tab.page.wait_for_selector("#trouble:visible")
-        assert "has ended" in tab.page.text_content("#trouble")
-        browser.close()
+    try:
+        with sync_playwright() as playwright:
+            browser = playwright.chromium.launch(executable_path=chromium, args=arguments, chromium_sandbox=False)
+            lanes_move(browser, lab, folder)
+            keyboard_on_a_phone(browser, lab, folder)
+            a_closed_tab_stops_its_workers(browser, lab)
+            every_experiment(browser, lab, folder, sys.argv[3:])
+            tab = Page(browser, lab)
+            tab.open("hold")
+            tab.predict()
+            tab.run("watch")
+            until(lambda: len(lab.below()) >= 2, "no worker")
+            lab.interrupt()
+            tab.page.wait_for_selector("#trouble:visible")
+            assert "has ended" in tab.page.text_content("#trouble")
+            browser.close()
+    finally:
+        lab.process.send_signal(signal.SIGINT)
     print("all as it should be")
 
 
