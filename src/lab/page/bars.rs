@@ -1,6 +1,6 @@
 //! A bar for each name, of each series.
 
-use super::chart::{ROW, TEXT, WIDTH, along, back, colour, legend, title};
+use super::chart::{ROW, TEXT, WIDTH, along, back, colour, legend, title, whole};
 use crate::bench::contender::Result;
 use crate::bench::report::html::scale::{decades, round};
 use crate::bench::report::html::svg::{Ink, draw, ink, span, style};
@@ -54,7 +54,7 @@ pub fn bars(chart: &Chart, id: &str) -> Result<String> {
         for tick in ticks {
             let x = across(tick);
             area.draw(&PathElement::new([(x, 6), (x, bottom)], ink(Ink::Grid)))?;
-            area.draw(&Text::new(number(back(&chart.y, tick)), (x, bottom + 14), text(TEXT, Ink::Text, HPos::Center)))?;
+            area.draw(&Text::new(number(whole(back(&chart.y, tick))), (x, bottom + 14), text(TEXT, Ink::Text, HPos::Center)))?;
         }
         let middle = NAMES + room as i32 / 2;
         area.draw(&Text::new(title(&chart.y), (middle, bottom + 34), text(TEXT, Ink::Muted, HPos::Center)))?;

@@ -64,6 +64,11 @@ pub fn back(axis: &Axis, place: f64) -> f64 {
     if axis.log { 10f64.powf(place) } else { place }
 }
 
+/// A logarithm and back is not exactly what it was.
+pub fn whole(value: f64) -> f64 {
+    if (value - value.round()).abs() < 1e-6 * value.abs() { value.round() } else { value }
+}
+
 /// What an axis says.
 pub fn title(axis: &Axis) -> String {
     if axis.log { format!("{} (logarithmic)", axis.title) } else { axis.title.clone() }

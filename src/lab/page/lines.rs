@@ -1,6 +1,6 @@
 //! Lines over an axis of numbers: what was measured with its intervals, models, and the prediction.
 
-use super::chart::{Canvas, ROW, TEXT, WIDTH, along, back, colour, form, legend, line, title};
+use super::chart::{Canvas, ROW, TEXT, WIDTH, along, back, colour, form, legend, line, title, whole};
 use crate::bench::contender::Result;
 use crate::bench::report::html::scale::{Scale, decades, round};
 use crate::bench::report::html::svg::{Area, Ink, draw, ink, mark, span, style};
@@ -60,10 +60,9 @@ impl Ruler<'_> {
         Scale::new(self.low..self.high, self.ticks.iter().copied())
     }
 
-    /// What a tick says. A logarithm and back is not exactly what it was.
+    /// What a tick says.
     fn tick(&self, place: f64) -> String {
-        let value = back(self.axis, place);
-        number(if (value - value.round()).abs() < 1e-6 * value.abs() { value.round() } else { value })
+        number(whole(back(self.axis, place)))
     }
 }
 
@@ -71,10 +70,10 @@ type Plane<'a, 'b> = ChartContext<'a, SVGBackend<'b>, Cartesian2d<Scale, Scale>>
 
 fn plane<'a, 'b>(area: &'a Area<'b>, x: &Ruler<'_>, y: &Ruler<'_>) -> Result<Plane<'a, 'b>> {
     let mut chart = ChartBuilder::on(area)
-        .margin_top(14)
+        .margin_top(36)
         .margin_right(22)
         .x_label_area_size(50)
-        .y_label_area_size(76)
+        .y_label_area_size(64)
         .build_cartesian_2d(x.scale(), y.scale())?;
     chart
         .configure_mesh()
@@ -85,8 +84,9 @@ fn plane<'a, 'b>(area: &'a Area<'b>, x: &Ruler<'_>, y: &Ruler<'_>) -> Result<Pla
         .x_label_formatter(&|place| x.tick(*place))
         .y_label_formatter(&|place| y.tick(*place))
         .x_desc(title(x.axis))
-        .y_desc(title(y.axis))
         .draw()?;
+    // A long one has no room beside the axis.
+    area.draw(&Text::new(title(y.axis), (12, 16), style(TEXT, Ink::Muted, HPos::Left, VPos::Center)))?;
     Ok(chart)
 }
 
