@@ -143,7 +143,7 @@ mod tests {
             let svg = chart(&lines(x, y), "one", &[(1.0, 2.0), (2.0, 2.0)]).unwrap();
             assert!(!svg.contains("=\"#") && !svg.contains("<b>") && !svg.contains("NaN"), "{svg}");
             assert!(
-                svg.contains("&lt;measured&gt;") && svg.contains("bound (model)") && svg.contains("your prediction"),
+                svg.contains("&lt;measured&gt;") && svg.contains("model: bound") && svg.contains("your prediction"),
                 "{svg}"
             );
             assert!(svg.contains("var(--kernel)\" stroke-dasharray=\"8 4\"") && svg.contains("var(--engine)"), "{svg}");
