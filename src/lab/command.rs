@@ -5,21 +5,23 @@ use super::experiments;
 use super::findings::{Findings, Verdict};
 use super::knobs::Knobs;
 use super::laboratory::{Lab, Snapshot, Watcher};
-use super::options::{Check, Options, Run, Task};
+use super::options::{Check, Options, Report, Run, Task};
+use super::page::report;
+use super::serve::serve;
 use super::terminal;
 use crate::bench::contender::Result;
 use crate::bench::noise::{self, Moment};
 use crate::bench::output::Output;
 use crate::bench::work;
-use crate::sys::limits;
+use crate::sys::{limits, spawn};
 use indicatif::{ProgressBar, ProgressStyle};
 use rand::SeedableRng;
 use rand::rngs::SmallRng;
 use serde::{Deserialize, Serialize};
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::io::Write;
 use std::os::fd::AsFd;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// How it ended.
 pub enum Ending {
@@ -80,6 +82,8 @@ pub fn lab(options: &Options, interrupted: &dyn Fn() -> bool) -> Ending {
         }
         Task::Run(run) => run_one(run, interrupted),
         Task::Check(check) => check_all(check, interrupted),
+        Task::Serve => serve(interrupted),
+        Task::Report(report) => report_all(report, interrupted),
     }
 }
 
@@ -92,12 +96,19 @@ fn width() -> usize {
     crate::sys::terminal::columns(std::io::stdout().as_fd()).map_or(120, |columns| usize::from(columns).clamp(40, 160))
 }
 
+/// Least time between two looks at lanes that are told.
+const BETWEEN: Duration = Duration::from_millis(100);
+
 /// Shows how far a run is: a bar in a terminal, or a line for each event.
 struct Watch<'a> {
     bar: ProgressBar,
     events: bool,
     watches: bool,
     interrupted: &'a dyn Fn() -> bool,
+    /// Nobody hears the events any more.
+    alone: Cell<bool>,
+    /// When the lanes were told last.
+    looked: Cell<Option<Instant>>,
 }
 
 impl<'a> Watch<'a> {
@@ -105,15 +116,15 @@ impl<'a> Watch<'a> {
         let style =
             ProgressStyle::with_template("{bar:30} {percent}% {elapsed}").unwrap_or_else(|_| ProgressStyle::default_bar());
         let bar = if events { ProgressBar::hidden() } else { ProgressBar::new(1000).with_style(style) };
-        Watch { bar, events, watches, interrupted }
+        Watch { bar, events, watches, interrupted, alone: Cell::new(false), looked: Cell::new(None) }
     }
 
     fn tell(&self, event: &Event) {
         if self.events
             && let Ok(line) = serde_json::to_string(event)
+            && writeln!(std::io::stdout(), "{line}").is_err()
         {
-            // Whoever has gone does not read on: it also ends this process.
-            let _ = writeln!(std::io::stdout(), "{line}");
+            self.alone.set(true);
         }
     }
 }
@@ -124,6 +135,11 @@ impl Watcher for Watch<'_> {
     }
 
     fn lanes(&self, snapshot: &Snapshot) {
+        // Short measurements follow each other faster than anybody can see.
+        if self.looked.get().is_some_and(|at| at.elapsed() < BETWEEN) {
+            return;
+        }
+        self.looked.set(Some(Instant::now()));
         self.tell(&Event::Lanes(snapshot.clone()));
     }
 
@@ -133,7 +149,7 @@ impl Watcher for Watch<'_> {
     }
 
     fn interrupted(&self) -> bool {
-        (self.interrupted)()
+        self.alone.get() || (self.interrupted)()
     }
 }
 
@@ -162,6 +178,12 @@ fn record(experiment: &dyn Experiment, knobs: &Knobs, seconds: u64, seed: u64, w
 }
 
 fn run_one(run: &Run, interrupted: &dyn Fn() -> bool) -> Ending {
+    // If the page's server is killed, nobody would end this process.
+    if run.events
+        && let Err(why) = spawn::die_with_parent(std::os::unix::process::parent_id())
+    {
+        return Ending::Engine(format!("cannot be bound to the lab: {why}"));
+    }
     let asked = experiments::named(&run.experiment)
         .and_then(|experiment| Ok((experiment, Knobs::read(experiment.knobs(), &run.knobs)?)));
     let (experiment, knobs) = match asked {
@@ -225,31 +247,75 @@ fn csv(record: &Record, to: &mut dyn Write) -> Result<()> {
     Ok(csv.flush()?)
 }
 
-fn check_all(check: &Check, interrupted: &dyn Fn() -> bool) -> Ending {
-    let chosen: Result<Vec<&dyn Experiment>> = match check.experiments.is_empty() {
+/// Those of these names, or all.
+fn chosen(names: &[String]) -> Result<Vec<&'static dyn Experiment>> {
+    match names.is_empty() {
         true => Ok(experiments::all().to_vec()),
-        false => check.experiments.iter().map(|name| experiments::named(name)).collect(),
-    };
-    let chosen = match chosen {
+        false => names.iter().map(|name| experiments::named(name)).collect(),
+    }
+}
+
+/// Runs an experiment as it usually is.
+///
+/// # Errors
+/// How the command ends, if it was interrupted or the experiment could not go on.
+fn usual(
+    experiment: &dyn Experiment,
+    seconds: u64,
+    seed: u64,
+    interrupted: &dyn Fn() -> bool,
+) -> std::result::Result<Record, Ending> {
+    let watch = Watch::new(false, false, interrupted);
+    let record = record(experiment, &Knobs::usual(experiment.knobs()), seconds, seed, &watch);
+    watch.bar.finish_and_clear();
+    record.map_err(|why| match interrupted() {
+        true => Ending::Interrupted,
+        false => Ending::Engine(format!("{}: {why}", experiment.about().name)),
+    })
+}
+
+fn check_all(check: &Check, interrupted: &dyn Fn() -> bool) -> Ending {
+    let chosen = match chosen(&check.experiments) {
         Ok(chosen) => chosen,
         Err(why) => return Ending::Usage(why.to_string()),
     };
     let mut unexpected = 0;
     for experiment in chosen {
-        let name = experiment.about().name;
-        let seed = rand::random::<u32>().into();
-        let watch = Watch::new(false, false, interrupted);
-        let record = record(experiment, &Knobs::usual(experiment.knobs()), check.seconds, seed, &watch);
-        watch.bar.finish_and_clear();
-        match record {
-            Err(_) if interrupted() => return Ending::Interrupted,
-            Err(why) => return Ending::Engine(format!("{name}: {why}")),
-            Ok(record) => {
-                let noise = terminal::disturbed(&record.noise, width());
-                print(&format!("{name} (seed {seed})\n{noise}{}", terminal::checks(&record.findings, width())));
-                unexpected += record.findings.checks.iter().filter(|check| check.verdict == Verdict::Fails).count();
+        let (name, seed) = (experiment.about().name, rand::random::<u32>().into());
+        let record = match usual(experiment, check.seconds, seed, interrupted) {
+            Ok(record) => record,
+            Err(ending) => return ending,
+        };
+        let noise = terminal::disturbed(&record.noise, width());
+        print(&format!("{name} (seed {seed})\n{noise}{}", terminal::checks(&record.findings, width())));
+        unexpected += record.findings.checks.iter().filter(|check| check.verdict == Verdict::Fails).count();
+    }
+    if unexpected == 0 { Ending::Done } else { Ending::Unexpected }
+}
+
+fn report_all(report: &Report, interrupted: &dyn Fn() -> bool) -> Ending {
+    let chosen = match chosen(&report.experiments) {
+        Ok(chosen) => chosen,
+        Err(why) => return Ending::Usage(why.to_string()),
+    };
+    let output = match Output::open_all(&[Some(report.file.as_path())]) {
+        Ok(outputs) => outputs.into_iter().flatten().next(),
+        Err(why) => return Ending::Output(why.to_string()),
+    };
+    let Some(output) = output else { return Ending::Done };
+    let mut runs = vec![];
+    for experiment in chosen {
+        match usual(experiment, report.seconds, rand::random::<u32>().into(), interrupted) {
+            Ok(record) => runs.push((experiment, record)),
+            Err(ending) => {
+                output.give_up();
+                return ending;
             }
         }
     }
-    if unexpected == 0 { Ending::Done } else { Ending::Unexpected }
+    let written = report::page(&runs).and_then(|page| output.write(|to| Ok(to.write_all(page.as_bytes())?)));
+    match written {
+        Ok(()) => Ending::Done,
+        Err(why) => Ending::Output(why.to_string()),
+    }
 }

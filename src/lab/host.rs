@@ -59,12 +59,12 @@ impl<'a> Host<'a> {
         let began = clock::now();
         self.begin(began);
         let end = Deadline::after(time);
-        let (mut last, mut looked) = (vec![[0; Lane::COUNT]; self.size], clock::now());
+        let mut last = vec![[0; Lane::COUNT]; self.size];
         while ready && !end.passed() && !self.lab.watcher.interrupted() && self.any_at_work() {
             let left = time.saturating_sub(Duration::from_nanos(clock::now() - began));
             std::thread::sleep(left.min(if self.lab.watcher.watches() { LOOK } else { NAP }));
-            if self.lab.watcher.watches() && clock::now() - looked >= LOOK.as_nanos() as u64 {
-                looked = clock::now();
+            // Also of a crew that is at work for less than that.
+            if self.lab.watcher.watches() {
                 self.lab.watcher.lanes(&self.snapshot(&mut last));
             }
         }

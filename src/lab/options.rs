@@ -20,6 +20,10 @@ pub enum Task {
     Run(Run),
     /// Runs experiments in their quick form and says whether each shows the shape that is expected
     Check(Check),
+    /// Serves a page with all experiments, for a browser on this machine
+    Serve,
+    /// Runs experiments and writes one page with all that was found
+    Report(Report),
 }
 
 /// A run of one experiment.
@@ -64,5 +68,19 @@ pub struct Check {
 
     /// How long each may take, in seconds
     #[arg(long, value_name = "SECONDS", default_value_t = 10, value_parser = clap::value_parser!(u64).range(1..=600))]
+    pub seconds: u64,
+}
+
+/// A page of several experiments.
+#[derive(Clone, Debug, Args)]
+pub struct Report {
+    /// Where the page is written
+    pub file: PathBuf,
+
+    /// Experiments; all if none is named
+    pub experiments: Vec<String>,
+
+    /// How long each may take, in seconds
+    #[arg(long, value_name = "SECONDS", default_value_t = 20, value_parser = clap::value_parser!(u64).range(1..=600))]
     pub seconds: u64,
 }

@@ -8,6 +8,7 @@ mod deaths;
 mod flow;
 mod interrupt;
 mod lab;
+mod lab_serve;
 mod limits;
 #[path = "../common/numbers.rs"]
 mod numbers;

@@ -8,10 +8,10 @@ mod lines;
 mod page;
 #[cfg(test)]
 mod page_tests;
-mod scale;
-mod svg;
+pub(crate) mod scale;
+pub(crate) mod svg;
 mod tables;
-mod text;
+pub(crate) mod text;
 
 use crate::bench::contender::Result;
 use crate::bench::results::Results;

@@ -1,0 +1,169 @@
+// Predict, run, see why.
+
+import * as lanes from "./lanes.js";
+import * as result from "./result.js";
+import { byId, make } from "./make.js";
+import { knobs } from "./knobs.js";
+import { prediction } from "./predict.js";
+
+// Between two questions what has happened: often while somebody watches, else so seldom that it does not disturb.
+const OFTEN = 125;
+const SELDOM = 400;
+
+let lab;
+let experiment;
+let predicted;
+let set;
+let locked = false;
+// The number of the run under way.
+let running = null;
+
+function trouble(text) {
+  byId("trouble").textContent = text;
+  byId("trouble").hidden = text === "";
+}
+
+function state(text) {
+  byId("state").textContent = text;
+}
+
+async function ask(path, body) {
+  const how = body === undefined ? {} : { method: "POST", body: JSON.stringify(body) };
+  let response;
+  try {
+    response = await fetch(path, how);
+  } catch {
+    throw new Error("The lab has ended. Start it again, and open its new address.");
+  }
+  if (!response.ok) throw new Error((await response.text()).trim());
+  return response.json();
+}
+
+// Which of the buttons can be used now.
+function refresh() {
+  byId("lock").hidden = locked;
+  byId("lock").disabled = locked || !predicted.ready();
+  byId("again").hidden = !locked;
+  byId("again").disabled = running !== null;
+  byId("run").disabled = !locked || running !== null;
+  byId("stop").hidden = running === null;
+  byId("progress").hidden = running === null;
+  byId("locked").textContent = locked ? "It is locked." : "";
+}
+
+function predictAnew() {
+  predicted = prediction(experiment.question, refresh);
+  byId("question").replaceChildren(predicted.element);
+  locked = false;
+  result.clear();
+  lanes.reset();
+  state("Predict first.");
+  refresh();
+}
+
+function open(name) {
+  experiment = lab.experiments.find((one) => one.about.name === name) ?? lab.experiments[0];
+  const { about, steps } = experiment;
+  for (const link of byId("experiments").querySelectorAll("a")) {
+    if (link.hash === `#${about.name}`) link.setAttribute("aria-current", "page");
+    else link.removeAttribute("aria-current");
+  }
+  byId("title").textContent = about.title;
+  byId("hypothesis").textContent = about.hypothesis;
+  const few = lab.cores < about.cores ? ` It needs ${about.cores} CPUs to convince; there are ${lab.cores}.` : "";
+  byId("metric").textContent = `Measured: ${about.metric}.${few}`;
+  set = knobs(byId("knobs"), experiment.knobs);
+  trouble("");
+  predictAnew();
+  const buttons = steps.map((_, n) => make("button", { type: "button", "aria-pressed": "false" }, n === 0 ? "1" : `${n} → ${n + 1}`));
+  const step = (n) => {
+    buttons.forEach((button, k) => button.setAttribute("aria-pressed", k === n));
+    byId("step-says").textContent = steps[n].says;
+    const sign = { same: " ", gone: "−", new: "+" };
+    const lines = steps[n].lines.map(({ mark, text }) => make("span", { class: `line ${mark}` }, `${sign[mark]} ${text}`));
+    byId("code").replaceChildren(...lines);
+  };
+  buttons.forEach((button, n) => button.addEventListener("click", () => step(n)));
+  byId("steps").replaceChildren(...buttons);
+  if (steps.length > 0) step(Math.min(1, steps.length - 1));
+}
+
+async function run() {
+  const mode = document.querySelector("input[name=mode]:checked").value;
+  trouble("");
+  result.clear();
+  lanes.reset();
+  byId("progress").value = 0;
+  const about = experiment.about;
+  try {
+    const order = { experiment: about.name, knobs: set.set(), seconds: set.seconds(), mode, prediction: predicted.value() };
+    running = (await ask("run", order)).run;
+    state(mode === "watch" ? "It runs, and is watched." : "It is measured. Nothing is drawn meanwhile.");
+    refresh();
+    const why = await follow(about, mode === "watch");
+    state(why === null ? "Done." : "");
+    if (why !== null) trouble(why === "stopped" ? "It was stopped before its end." : `It could not go on: ${why}`);
+    lanes.finish();
+    if (why === null) byId("result-heading").focus();
+  } catch (error) {
+    state("");
+    trouble(error.message);
+  }
+  running = null;
+  refresh();
+}
+
+// Until the end: why it has ended, null if all was done.
+async function follow(about, watch) {
+  for (let since = 0; ; ) {
+    const { events, next } = await ask(`events?run=${running}&since=${since}`);
+    since = next;
+    for (const event of events) {
+      if ("end" in event) return event.end;
+      if (event.progress !== undefined) progress(event);
+      if (event.lanes) lanes.add(event.lanes, watch);
+      if (event.found) result.show(event.found, about);
+      if (event.disturbance) result.disturbance(event.disturbance);
+    }
+    await new Promise((resolve) => setTimeout(resolve, watch ? OFTEN : SELDOM));
+  }
+}
+
+function progress({ progress: done, stage }) {
+  byId("progress").value = done;
+  if (stage === 1) state("Measured. The same for a few seconds more, with lanes.");
+}
+
+async function start() {
+  lab = await ask("lab");
+  const cpus = lab.cores === 1 ? "1 CPU" : `${lab.cores} CPUs`;
+  byId("machine").textContent = `gristmill ${lab.version} on this machine with ${cpus}. Predict, run, and see why.`;
+  const links = lab.experiments.map(({ about }) => make("li", {}, make("a", { href: `#${about.name}` }, about.title)));
+  byId("experiments").replaceChildren(...links);
+  byId("lock").addEventListener("click", () => {
+    locked = true;
+    predicted.lock(true);
+    state("Now run it.");
+    refresh();
+    byId("run").focus();
+  });
+  byId("again").addEventListener("click", predictAnew);
+  byId("run").addEventListener("click", run);
+  byId("stop").addEventListener("click", () => ask("stop", {}).catch((error) => trouble(error.message)));
+  byId("knobs").addEventListener("submit", (event) => event.preventDefault());
+  // One at a time: another experiment is opened when this one has ended.
+  addEventListener("hashchange", () => {
+    const name = location.hash.slice(1);
+    if (running === null) open(name);
+    else if (name !== experiment.about.name) {
+      trouble("Stop the run first, then open another experiment.");
+      history.replaceState(null, "", `#${experiment.about.name}`);
+    }
+  });
+  addEventListener("pagehide", () => {
+    if (running !== null) navigator.sendBeacon("stop");
+  });
+  open(location.hash.slice(1));
+}
+
+start().catch((error) => trouble(error.message));
