@@ -19,3 +19,5 @@ mod plot;
 mod seat;
 mod tally;
 mod terminal;
+
+pub use experiments::registry;
