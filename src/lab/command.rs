@@ -195,7 +195,8 @@ fn run_one(run: &Run, interrupted: &dyn Fn() -> bool) -> Ending {
         print(&format!("Again: gristmill lab run {}{knobs} --seconds {} --seed {seed}\n", record.experiment, run.seconds));
     }
     let mut outputs = outputs.into_iter();
-    let mut write = |with: &dyn Fn(&mut dyn Write) -> Result<()>| outputs.next().flatten().map_or(Ok(()), |output| output.write(with));
+    let mut write =
+        |with: &dyn Fn(&mut dyn Write) -> Result<()>| outputs.next().flatten().map_or(Ok(()), |output| output.write(with));
     let written = write(&|to| Ok(serde_json::to_writer_pretty(to, &record)?)).and_then(|()| write(&|to| csv(&record, to)));
     match written {
         Ok(()) => Ending::Done,
@@ -212,7 +213,8 @@ fn csv(record: &Record, to: &mut dyn Write) -> Result<()> {
         for series in &chart.series {
             for point in &series.points {
                 let name = if chart.names.is_empty() { None } else { chart.names.get(point.x as usize) };
-                let [x, median, low, high] = [point.x, point.y.median, point.y.low, point.y.high].map(|value| value.to_string());
+                let [x, median, low, high] =
+                    [point.x, point.y.median, point.y.low, point.y.high].map(|value| value.to_string());
                 let name = name.map_or("", String::as_str);
                 let origin = series.origin.name();
                 let run = [&record.experiment, &knobs, &cores, &chart.title, &series.name].map(String::as_str);

@@ -145,7 +145,8 @@ impl<'a> Host<'a> {
             spent[lane] += now.saturating_sub(seat.since.load(Relaxed));
             let lately = std::array::from_fn(|n| spent[n].saturating_sub(last[number][n]));
             last[number] = spent;
-            let asleep = lane == Lane::Waiting as usize && self.processes.get(number).is_some_and(|pid| pid.is_some_and(sleeps));
+            let asleep =
+                lane == Lane::Waiting as usize && self.processes.get(number).is_some_and(|pid| pid.is_some_and(sleeps));
             Shares::of(lately, asleep)
         });
         Snapshot { lanes: lanes.collect(), at: self.at.to_owned() }

@@ -97,7 +97,8 @@ fn lines(chart: &Chart, width: usize) -> String {
         chart.series.iter().map(|series| series.points.iter().filter_map(place).collect()).collect();
     let all_measured = chart.series.len() <= JOINED && chart.series.iter().all(|series| series.origin == Origin::Measured);
     let joined = |n: usize| all_measured || chart.series[n].origin != Origin::Measured;
-    let shapes: Vec<Shape<'_>> = paths.iter().enumerate().filter(|path| joined(path.0)).map(|path| Shape::Lines(path.1)).collect();
+    let shapes: Vec<Shape<'_>> =
+        paths.iter().enumerate().filter(|path| joined(path.0)).map(|path| Shape::Lines(path.1)).collect();
     let mut canvas = Canvas::new_with_y_range(across, down, 0.0, across as f32, 0.0, down as f32);
     let canvas = shapes.iter().fold(&mut canvas, |canvas, shape| canvas.lineplot(shape));
     canvas.figures();

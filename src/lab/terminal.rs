@@ -56,7 +56,14 @@ pub fn before(about: &About, question: &Question, width: usize) -> String {
 }
 
 /// What a run has found.
-pub fn report(about: &About, question: &Question, steps: &[Step], findings: &Findings, noise: &[String], width: usize) -> String {
+pub fn report(
+    about: &About,
+    question: &Question,
+    steps: &[Step],
+    findings: &Findings,
+    noise: &[String],
+    width: usize,
+) -> String {
     let mut out = disturbed(noise, width);
     for chart in &findings.charts {
         out.push_str(&plot(chart, width));
@@ -127,14 +134,16 @@ fn table(chart: &Chart, width: usize) -> String {
     if chart.series.len() > COLUMNS {
         return lines(chart, &places, width);
     }
-    let legend = chart.series.iter().enumerate().map(|(n, series)| indented(&format!("{} {}", mark(chart, n), named(series)), width, 2));
+    let legend =
+        chart.series.iter().enumerate().map(|(n, series)| indented(&format!("{} {}", mark(chart, n), named(series)), width, 2));
     let mut out = if chart.series.len() > 1 { legend.collect() } else { String::new() };
     if places.is_empty() {
         return out;
     }
     let columns = |bounds| {
         let heads = (0..chart.series.len()).map(|n| mark(chart, n).to_string());
-        let rows = places.iter().map(|&place| row(number(place), chart.series.iter().map(|series| value(series, place, bounds))));
+        let rows =
+            places.iter().map(|&place| row(number(place), chart.series.iter().map(|series| value(series, place, bounds))));
         aligned(row(String::new(), heads), rows)
     };
     let fits = |text: &String| text.lines().all(|line| line.chars().count() <= width);
@@ -156,7 +165,8 @@ fn lines(chart: &Chart, places: &[f64], width: usize) -> String {
     if with.lines().all(|line| line.chars().count() <= width) {
         return with;
     }
-    let legend = chart.series.iter().enumerate().map(|(n, series)| indented(&format!("{} {}", mark(chart, n), named(series)), width, 2));
+    let legend =
+        chart.series.iter().enumerate().map(|(n, series)| indented(&format!("{} {}", mark(chart, n), named(series)), width, 2));
     format!("{}{}", legend.collect::<String>(), of(false))
 }
 

@@ -81,9 +81,15 @@ fn findings(cores: usize, rates: Vec<Vec<f64>>, delays: Vec<Vec<f64>>) -> Findin
     );
     let busy = "other programs need the CPUs, or making an item takes so long or so short a time that the call does not matter";
     let checks = vec![
-        Check::new("64 items a call move more than one", fast > 1.15 * slow, format!("{:.2} times", fast / slow), busy).with_cores(2, cores),
-        Check::new("the first of 256 waits longer than the first of 16", late > 1.5 * early, format!("{:.1} times", late / early), busy)
+        Check::new("64 items a call move more than one", fast > 1.15 * slow, format!("{:.2} times", fast / slow), busy)
             .with_cores(2, cores),
+        Check::new(
+            "the first of 256 waits longer than the first of 16",
+            late > 1.5 * early,
+            format!("{:.1} times", late / early),
+            busy,
+        )
+        .with_cores(2, cores),
     ];
     let chart = |title: &str, y, series| Chart {
         title: title.into(),
@@ -94,14 +100,23 @@ fn findings(cores: usize, rates: Vec<Vec<f64>>, delays: Vec<Vec<f64>>) -> Findin
     };
     let one = value(&delay, 1.0);
     Findings {
-        numbers: vec![Number::new("64 a call against one", fast / slow, "×"), Number::new("delay of the first of 256", late, "us")],
+        numbers: vec![
+            Number::new("64 a call against one", fast / slow, "×"),
+            Number::new("delay of the first of 256", late, "us"),
+        ],
         charts: vec![
             chart("Items a second", Axis::log("items a second"), rate),
             chart("Delay of the first item", Axis::log("microseconds"), delay),
         ],
         saw,
         checks,
-        answer: Some(if late > 1.5 * one { 2 } else if late > one / 1.5 { 1 } else { 0 }),
+        answer: Some(if late > 1.5 * one {
+            2
+        } else if late > one / 1.5 {
+            1
+        } else {
+            0
+        }),
         ..Findings::default()
     }
 }

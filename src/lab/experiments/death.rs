@@ -266,7 +266,12 @@ fn findings(outcomes: &[Outcome], waited: f64) -> Findings {
             early,
         ),
         Check::new("whoever is told finds the data half-changed", torn == 1, format!("{torn} found it so"), early),
-        Check::new("raw_sync's timeout ends much too early", waited < asked as f64 / 2.0, format!("{waited:.1} of {asked} ms"), mended),
+        Check::new(
+            "raw_sync's timeout ends much too early",
+            waited < asked as f64 / 2.0,
+            format!("{waited:.1} of {asked} ms"),
+            mended,
+        ),
     ];
     let share = |outcome: &Outcome| 100.0 * outcome.hung as f64 / outcome.survivors.max(1) as f64;
     let bars = |moment: Moment| {
@@ -309,7 +314,9 @@ mod tests {
     }
 
     fn expected() -> Vec<Outcome> {
-        let inside = |kind: &'static str| if kind == ROBUST { outcome(kind, Moment::Inside, 0, 1) } else { outcome(kind, Moment::Inside, 2, 0) };
+        let inside = |kind: &'static str| {
+            if kind == ROBUST { outcome(kind, Moment::Inside, 0, 1) } else { outcome(kind, Moment::Inside, 2, 0) }
+        };
         let of = |kind: &'static str| [outcome(kind, Moment::Before, 0, 0), inside(kind), outcome(kind, Moment::After, 0, 0)];
         ["futex", ROBUST].into_iter().flat_map(of).collect()
     }
@@ -333,7 +340,11 @@ mod tests {
         let mut outcomes: Vec<Outcome> = ["futex", ROBUST].into_iter().flat_map(turned).collect();
         outcomes[0].died = false;
         let found = findings(&outcomes, 900.0);
-        assert!(found.checks.iter().all(|check| check.verdict == Verdict::Fails && !check.cause.is_empty()), "{:?}", found.checks);
+        assert!(
+            found.checks.iter().all(|check| check.verdict == Verdict::Fails && !check.cause.is_empty()),
+            "{:?}",
+            found.checks
+        );
         assert_eq!(found.answer, None);
     }
 

@@ -62,7 +62,11 @@ impl Experiment for Fairness {
     fn question(&self) -> Question {
         Question::Choose {
             says: "Twice as many workers as CPUs want one lock all the time. It serves in order, or lets in whoever is quick. Which does more turns a second?",
-            of: &["serving in order: nobody waits for long", "no difference: one at a time has it, either way", "whoever is quick, 1.5 times as many or more"],
+            of: &[
+                "serving in order: nobody waits for long",
+                "no difference: one at a time has it, either way",
+                "whoever is quick, 1.5 times as many or more",
+            ],
         }
     }
 
@@ -161,11 +165,19 @@ impl Visitor for Queue<'_> {
 
 /// `turns` of each of the kinds, round by round. The ticket lock is the one that serves in order.
 fn findings(workers: usize, cores: usize, kinds: &[&str], turns: &[Vec<Turns>]) -> Findings {
-    let middle = |rounds: &Vec<Turns>, figure: &dyn Fn(&Turns) -> f64| median(&rounds.iter().map(figure).collect::<Vec<f64>>()).unwrap_or(f64::NAN);
+    let middle = |rounds: &Vec<Turns>, figure: &dyn Fn(&Turns) -> f64| {
+        median(&rounds.iter().map(figure).collect::<Vec<f64>>()).unwrap_or(f64::NAN)
+    };
     let of = |name: &str| {
         let rounds = kinds.iter().position(|kind| *kind == name).and_then(|place| turns.get(place));
         let value = |figure: &dyn Fn(&Turns) -> f64| rounds.map_or(f64::NAN, |rounds| middle(rounds, figure));
-        Turns { short: value(&|t| t.short), whole: value(&|t| t.whole), again: value(&|t| t.again), longest: value(&|t| t.longest), nanos: value(&|t| t.nanos) }
+        Turns {
+            short: value(&|t| t.short),
+            whole: value(&|t| t.whole),
+            again: value(&|t| t.again),
+            longest: value(&|t| t.longest),
+            nanos: value(&|t| t.nanos),
+        }
     };
     let (ticket, futex) = (of(TicketLock::NAME), of(FutexLock::NAME));
     let others = || kinds.iter().filter(|kind| **kind != TicketLock::NAME).map(|kind| (*kind, of(kind)));
@@ -194,7 +206,12 @@ fn findings(workers: usize, cores: usize, kinds: &[&str], turns: &[Vec<Turns>]) 
             format!("{:.1} %", ticket.again),
             calm,
         ),
-        Check::new("with the ticket lock all have the same share of turns, also of a few", ticket.short > 0.9, format!("index {:.2}", ticket.short), calm),
+        Check::new(
+            "with the ticket lock all have the same share of turns, also of a few",
+            ticket.short > 0.9,
+            format!("index {:.2}", ticket.short),
+            calm,
+        ),
         Check::new(
             "with another lock turns go to whoever had the last one, and shares of a few turns are less alike",
             unfair.again > ticket.again + 10.0 && unfair.short < ticket.short,
@@ -214,10 +231,19 @@ fn findings(workers: usize, cores: usize, kinds: &[&str], turns: &[Vec<Turns>]) 
         title: title.to_owned(),
         x: Axis::linear("lock"),
         y,
-        series: vec![Series::measured("measured", (0u32..).map(f64::from).zip(turns.iter().map(|rounds| rounds.iter().map(figure).collect::<Vec<f64>>())))],
+        series: vec![Series::measured(
+            "measured",
+            (0u32..).map(f64::from).zip(turns.iter().map(|rounds| rounds.iter().map(figure).collect::<Vec<f64>>())),
+        )],
         names: kinds.iter().map(|kind| (*kind).to_owned()).collect(),
     };
-    let answer = if price > 1.5 { 2 } else if price < 1.0 / 1.1 { 0 } else { 1 };
+    let answer = if price > 1.5 {
+        2
+    } else if price < 1.0 / 1.1 {
+        0
+    } else {
+        1
+    };
     Findings {
         charts: vec![
             bars("Jain's index over a few turns", Axis::linear("1: all alike; 1/N: one has them all"), &|t| t.short),

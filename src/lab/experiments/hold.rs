@@ -125,7 +125,12 @@ fn findings(workers: usize, cores: usize, rounds: Vec<Vec<f64>>) -> Findings {
     );
     let busy = "other programs need the CPUs, or two CPUs here are one core's two threads";
     let checks = vec![
-        Check::new("held all the time: all workers together are no faster than one", all < 1.25, format!("{all:.2} times"), busy),
+        Check::new(
+            "held all the time: all workers together are no faster than one",
+            all < 1.25,
+            format!("{all:.2} times"),
+            busy,
+        ),
         Check::new(
             "never held: as many times as fast as there are workers at work at a time (three quarters of it, at least)",
             none > 0.75 * ideal,
@@ -133,8 +138,13 @@ fn findings(workers: usize, cores: usize, rounds: Vec<Vec<f64>>) -> Findings {
             busy,
         )
         .with_cores(2, cores),
-        Check::new("the longer it is held, the slower", none > value(60.0) && value(60.0) > 0.98 * all, format!("{none:.2}, {:.2}, {all:.2}", value(60.0)), busy)
-            .with_cores(2, cores),
+        Check::new(
+            "the longer it is held, the slower",
+            none > value(60.0) && value(60.0) > 0.98 * all,
+            format!("{none:.2}, {:.2}, {all:.2}", value(60.0)),
+            busy,
+        )
+        .with_cores(2, cores),
     ];
     let numbers = vec![
         Number::new("speed-up without the lock", none, "×"),
@@ -168,7 +178,11 @@ mod tests {
     fn the_expected_shape_holds_and_the_words_use_its_numbers() {
         let found = found(2, |share| models::queueing(2, share));
         assert_eq!(verdicts(&found), [Verdict::Holds; 3]);
-        assert!(found.saw.contains("2 workers were 2.00 times as fast as one") && found.saw.contains("and 1.47 was measured"), "{}", found.saw);
+        assert!(
+            found.saw.contains("2 workers were 2.00 times as fast as one") && found.saw.contains("and 1.47 was measured"),
+            "{}",
+            found.saw
+        );
         assert!(found.saw.split_whitespace().count() <= 130, "{}", found.saw);
         let models = found.charts[0].series.iter().filter(|series| series.origin == Origin::Model);
         assert!(models.clone().count() == 2 && models.into_iter().all(|model| model.at(100.0) == Some(1.0)));

@@ -153,7 +153,8 @@ fn names() -> Vec<&'static str> {
 fn crowds(cores: usize, crowd: usize) -> Vec<usize> {
     let cores = cores.max(2);
     let doubled = std::iter::successors(Some(1), |times| Some(2 * times)).take_while(|times| *times <= crowd);
-    let mut crowds: Vec<usize> = [1].into_iter().chain(doubled.map(|times| (times * cores).min(MOST_WORKERS as usize))).collect();
+    let mut crowds: Vec<usize> =
+        [1].into_iter().chain(doubled.map(|times| (times * cores).min(MOST_WORKERS as usize))).collect();
     crowds.dedup();
     crowds
 }
@@ -202,9 +203,16 @@ impl Experiment for Locks {
         })?;
         let measured = |rounds: Vec<Vec<f64>>| -> Vec<Series> {
             let of_kinds = names.iter().zip(rounds.chunks(crowds.len()));
-            of_kinds.map(|(name, rounds)| Series::measured(name, crowds.iter().map(|n| *n as f64).zip(rounds.to_vec()))).collect()
+            of_kinds
+                .map(|(name, rounds)| Series::measured(name, crowds.iter().map(|n| *n as f64).zip(rounds.to_vec())))
+                .collect()
         };
-        Ok(findings(&Setting { inside, outside, cores: lab.cores, crowds: crowds.clone() }, measured(times), measured(cpu), lost))
+        Ok(findings(
+            &Setting { inside, outside, cores: lab.cores, crowds: crowds.clone() },
+            measured(times),
+            measured(cpu),
+            lost,
+        ))
     }
 }
 
@@ -227,7 +235,10 @@ fn findings(setting: &Setting, times: Vec<Series>, cpu: Vec<Series>, lost: u64) 
         [TestAndSet::NAME, SpinLock::NAME, TicketLock::NAME, FutexLock::NAME].map(|name| value(&times, name, many));
     let (ticket_few, futex_few) = (value(&times, TicketLock::NAME, few), value(&times, FutexLock::NAME, few));
     let (set_cpu, futex_cpu) = (value(&cpu, TestAndSet::NAME, many), value(&cpu, FutexLock::NAME, many));
-    let slowest = times.iter().filter_map(|series| Some((series.name.as_str(), series.at(many as f64)?))).max_by(|a, b| a.1.total_cmp(&b.1));
+    let slowest = times
+        .iter()
+        .filter_map(|series| Some((series.name.as_str(), series.at(many as f64)?)))
+        .max_by(|a, b| a.1.total_cmp(&b.1));
     let slowest = slowest.map_or("", |slowest| slowest.0);
     let saw = format!(
         "With {few} workers an operation took {futex_few:.0} ns with the futex lock and {ticket_few:.0} ns with the ticket lock. With {many} workers on {cores} CPUs \
@@ -268,7 +279,10 @@ fn findings(setting: &Setting, times: Vec<Series>, cpu: Vec<Series>, lost: u64) 
     let turn = (setting.inside + setting.outside).max(1) as f64;
     let share = setting.inside as f64 / turn;
     let best = |workers: usize| turn / models::queueing(workers.min(cores), share).max(1e-9);
-    let model = Series::model("waiting alone, and locks for nothing (queueing model)", setting.crowds.iter().map(|n| (*n as f64, best(*n))));
+    let model = Series::model(
+        "waiting alone, and locks for nothing (queueing model)",
+        setting.crowds.iter().map(|n| (*n as f64, best(*n))),
+    );
     let answer = [TestAndSet::NAME, TicketLock::NAME, FutexLock::NAME].iter().position(|name| *name == slowest).unwrap_or(3);
     let numbers = vec![
         Number::new(format!("an operation with the ticket lock, {many} workers"), ticket, "ns"),
@@ -299,7 +313,10 @@ mod tests {
     fn series(slower: &[(&str, f64)]) -> Vec<Series> {
         let of = |name: &&str| {
             let times = slower.iter().find(|slower| slower.0 == *name).map_or(1.0, |slower| slower.1);
-            Series::measured(name, [(1.0, vec![1000.0]), (2.0, vec![1000.0]), (4.0, vec![1000.0 * times]), (8.0, vec![1000.0 * times])])
+            Series::measured(
+                name,
+                [(1.0, vec![1000.0]), (2.0, vec![1000.0]), (4.0, vec![1000.0 * times]), (8.0, vec![1000.0 * times])],
+            )
         };
         names().iter().map(of).collect()
     }

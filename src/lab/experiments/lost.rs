@@ -46,7 +46,10 @@ const WAYS: [&str; 4] = ["one worker alone", "two, += without a lock", "two, ato
 const KEPT: usize = 4096;
 
 const STEPS: &[Step] = &[
-    Step { says: "no lock: three steps, and others in between", code: "let n = counter.load(Relaxed);\ncounter.store(n + 1, Relaxed);" },
+    Step {
+        says: "no lock: three steps, and others in between",
+        code: "let n = counter.load(Relaxed);\ncounter.store(n + 1, Relaxed);",
+    },
     Step { says: "one step, which the CPU does undivided", code: "counter.fetch_add(1, Relaxed);" },
     Step { says: "any number of steps, for one worker at a time", code: "let mut counter = counter.lock()?;\n*counter += 1;" },
 ];
@@ -240,7 +243,10 @@ fn findings(workers: usize, cores: usize, two: Vec<Vec<f64>>, many: Vec<Vec<f64>
     let ways = Series::measured("lost", (0u32..).map(f64::from).zip(ways));
     let model = |workers: usize| {
         let (at_once, fine) = (workers.min(cores), (0..=20).map(|n| f64::from(n) / 20.0));
-        Series::model(&format!("{workers} at random"), fine.map(move |window| (100.0 * window, 100.0 * models::lost(at_once, window))))
+        Series::model(
+            &format!("{workers} at random"),
+            fine.map(move |window| (100.0 * window, 100.0 * models::lost(at_once, window))),
+        )
     };
     let value = |window| two.at(window).unwrap_or(f64::NAN);
     let bare = ways.at(1.0).unwrap_or(f64::NAN);

@@ -135,7 +135,11 @@ impl Experiment for Nothing {
     fn question(&self) -> Question {
         Question::Choose {
             says: "Two workers do nothing but count. How many times as fast are they with a counter each as with one counter and its lock?",
-            of: &["about as fast: a free lock costs next to nothing", "2 to 5 times: they no longer wait for each other", "more than 5 times"],
+            of: &[
+                "about as fast: a free lock costs next to nothing",
+                "2 to 5 times: they no longer wait for each other",
+                "more than 5 times",
+            ],
         }
     }
 
@@ -152,7 +156,8 @@ impl Experiment for Nothing {
             Some(&way) => {
                 let places = Places { gate: Gate::new()?, counters: Counters::new()? };
                 let at = format!("{workers} workers count in {}", name(way));
-                let round = Crew::processes(workers).work(lab, &at, time, &places, |worker, places| count(way, worker, places))?;
+                let round =
+                    Crew::processes(workers).work(lab, &at, time, &places, |worker, places| count(way, worker, places))?;
                 if way != Way::Lock {
                     lost += round.done().abs_diff(places.counters.sum(SEATS));
                 }
@@ -162,7 +167,8 @@ impl Experiment for Nothing {
                 let of = COUNTERS[place - ways.len()] as usize;
                 let counters = Counters::new()?;
                 let at = format!("one worker reads {of} counters, the others count");
-                let round = Crew::processes(workers).work(lab, &at, time, &*counters, |worker, counters| read(of, worker, counters))?;
+                let round =
+                    Crew::processes(workers).work(lab, &at, time, &*counters, |worker, counters| read(of, worker, counters))?;
                 Ok(1e9 * round.seconds / round.done().max(1) as f64)
             }
         })?;
@@ -200,11 +206,26 @@ fn findings(workers: usize, shards: usize, cores: usize, counts: Vec<Vec<f64>>, 
     );
     let busy = "the workers did not run at the same time, or the two CPUs are one core's two threads, which share its cache";
     let checks = vec![
-        Check::new("a counter each is at least 3 times as fast as one lock", over_lock > 3.0, format!("{over_lock:.1} times"), busy),
-        Check::new("a counter each is at least twice as fast as one atomic", over_atomic > 2.0, format!("{over_atomic:.1} times"), busy)
-            .with_cores(2, cores),
-        Check::new("to read 64 counters takes at least twice as long as to read one", dearer > 2.0, format!("{dearer:.1} times"), busy)
-            .with_cores(2, cores),
+        Check::new(
+            "a counter each is at least 3 times as fast as one lock",
+            over_lock > 3.0,
+            format!("{over_lock:.1} times"),
+            busy,
+        ),
+        Check::new(
+            "a counter each is at least twice as fast as one atomic",
+            over_atomic > 2.0,
+            format!("{over_atomic:.1} times"),
+            busy,
+        )
+        .with_cores(2, cores),
+        Check::new(
+            "to read 64 counters takes at least twice as long as to read one",
+            dearer > 2.0,
+            format!("{dearer:.1} times"),
+            busy,
+        )
+        .with_cores(2, cores),
         Check::new(
             "nothing is lost: the parts add up to all counts",
             lost == 0,
@@ -265,7 +286,11 @@ mod tests {
     #[test]
     fn another_shape_fails_with_a_cause() {
         let found = found([100.0, 100.0, 100.0, 100.0], [50.0, 50.0, 50.0, 50.0], 1);
-        assert!(found.checks.iter().all(|check| check.verdict == Verdict::Fails && !check.cause.is_empty()), "{:?}", found.checks);
+        assert!(
+            found.checks.iter().all(|check| check.verdict == Verdict::Fails && !check.cause.is_empty()),
+            "{:?}",
+            found.checks
+        );
         assert_eq!(found.answer, Some(0));
     }
 

@@ -54,7 +54,8 @@ impl Experiment for Pipe {
 
     fn measure(&self, knobs: &Knobs, lab: &Lab<'_>) -> Result<Findings> {
         let batch = knobs.number("batch") as usize;
-        let places: Vec<(f64, f64)> = SIZES.iter().map(|&size| (size, 0.0)).chain(JOBS.iter().map(|&job| (64.0, job))).collect();
+        let places: Vec<(f64, f64)> =
+            SIZES.iter().map(|&size| (size, 0.0)).chain(JOBS.iter().map(|&job| (64.0, job))).collect();
         let time = lab.each(2 * ROUNDS * places.len());
         let rate = |queue: &str, (size, job): (f64, f64)| -> Result<f64> {
             let at = format!("{queue}, {size} bytes, {job} ns of work");
@@ -84,7 +85,8 @@ fn findings(cores: usize, mut ratios: Vec<Vec<f64>>) -> Findings {
         value(&sizes, 65536.0)
     );
     let busy = "other programs need the CPUs";
-    let check = Check::new("with jobs of 100 us the two are alike", (0.7..1.43).contains(&long), format!("{long:.2} times"), busy);
+    let check =
+        Check::new("with jobs of 100 us the two are alike", (0.7..1.43).contains(&long), format!("{long:.2} times"), busy);
     let chart = |title: &str, x, series| Chart {
         title: title.into(),
         x,
@@ -92,8 +94,17 @@ fn findings(cores: usize, mut ratios: Vec<Vec<f64>>) -> Findings {
         series: vec![series],
         names: vec![],
     };
-    let answer = if long > 2.0 { 2 } else if long > 1.15 { 1 } else { 0 };
-    let mut numbers = vec![Number::new("ring over pipe, jobs of 0.1 us", short, "×"), Number::new("ring over pipe, jobs of 100 us", long, "×")];
+    let answer = if long > 2.0 {
+        2
+    } else if long > 1.15 {
+        1
+    } else {
+        0
+    };
+    let mut numbers = vec![
+        Number::new("ring over pipe, jobs of 0.1 us", short, "×"),
+        Number::new("ring over pipe, jobs of 100 us", long, "×"),
+    ];
     numbers.extend(crossover.map(|job| Number::new("alike from jobs of", job / 1e3, "us")));
     Findings {
         numbers,

@@ -128,25 +128,31 @@ fn findings(places: &[f64], serial: f64, cores: usize, rates: &[Vec<f64>]) -> Fi
     let (amdahl, usl) = (models::fit_amdahl(&points, cores), models::fit_usl(&points, cores));
 
     let most = places.last().copied().unwrap_or(1.0) as u32;
-    let mut along = vec![curve("Amdahl's law, of the share that was set", Origin::Model, most, |n| models::amdahl(n.min(cpus), serial))];
+    let mut along =
+        vec![curve("Amdahl's law, of the share that was set", Origin::Model, most, |n| models::amdahl(n.min(cpus), serial))];
     let mut beyond = vec![];
     let mut numbers = vec![Number::new("best speed-up", best.1, "×"), Number::new("with so many workers", best.0, "")];
     if let Ok(fitted) = amdahl {
         along.push(curve("Amdahl's law, fitted", Origin::Model, most.min(cores as u32), |n| models::amdahl(n, fitted)));
         numbers.push(Number::new("serial share, fitted", 100.0 * fitted, "%"));
     }
-    let fitted = match &usl {
-        Ok(&(alpha, beta)) => {
+    let fitted = match usl {
+        Ok((alpha, beta)) => {
             let law = move |n| models::usl(n, alpha, beta);
             along.push(curve("USL, fitted", Origin::Model, most.min(cores as u32), law));
             beyond.push(curve("USL, fitted to what was measured", Origin::Model, 64.max(2 * cores as u32), law));
             numbers.push(Number::new("contention alpha, fitted", 100.0 * alpha, "%"));
             numbers.push(Number::new("coherency beta, fitted", 100.0 * beta, "%"));
             let peak = ((1.0 - alpha) / beta).sqrt();
-            let end = if beta > 0.0 { format!("most is done with some {peak:.0} workers") } else { "it never turns down".into() };
-            format!("The law fitted to this says: {:.1} % contention, {:.2} % coherency, so {end}, given as many CPUs.", 100.0 * alpha, 100.0 * beta)
+            let end =
+                if beta > 0.0 { format!("most is done with some {peak:.0} workers") } else { "it never turns down".into() };
+            format!(
+                "The law fitted to this says: {:.1} % contention, {:.2} % coherency, so {end}, given as many CPUs.",
+                100.0 * alpha,
+                100.0 * beta
+            )
         }
-        Err(why) => {
+        Err(ref why) => {
             let name = "USL with 5 % contention and 0.1 % coherency";
             beyond.push(curve(name, Origin::Reference, 64, |n| models::usl(n, REFERENCE.0, REFERENCE.1)));
             format!("No law is fitted here: {why}. The second chart shows a reference instead, computed from chosen values.")
@@ -161,8 +167,12 @@ fn findings(places: &[f64], serial: f64, cores: usize, rates: &[Vec<f64>]) -> Fi
         100.0 * serial,
         if serial > 0.0 { format!("{:.1}", 1.0 / serial) } else { "any number of".into() },
     );
-    let chart = |title: &str, x: Axis, series| {
-        Chart { title: title.into(), x, y: Axis::linear("speed-up (times as fast as one worker)"), series, names: vec![] }
+    let chart = |title: &str, x: Axis, series| Chart {
+        title: title.into(),
+        x,
+        y: Axis::linear("speed-up (times as fast as one worker)"),
+        series,
+        names: vec![],
     };
     let checks = checks(&points, &within, serial, cores, &usl);
     along.insert(0, measured);

@@ -107,7 +107,13 @@ fn findings(cores: usize, rounds: Vec<Vec<f64>>) -> Findings {
         format!("{ratio:.1} times"),
         "the two workers did not run at the same time, or the two CPUs are one core's two threads, which share its cache",
     );
-    let answer = if ratio > 2.0 { 2 } else if ratio > 1.1 { 1 } else { 0 };
+    let answer = if ratio > 2.0 {
+        2
+    } else if ratio > 1.1 {
+        1
+    } else {
+        0
+    };
     Findings {
         numbers: vec![
             Number::new("a count, 8 bytes apart", near, "ns"),

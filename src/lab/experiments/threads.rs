@@ -102,7 +102,8 @@ fn touching(lab: &Lab<'_>, at: &str, time: std::time::Duration, crew: Crew, page
 
 fn findings(mut costs: Vec<Vec<f64>>) -> Findings {
     let threads = costs.split_off(NAMES.len());
-    let line = |name, costs: Vec<Vec<f64>>| Series::measured(name, costs.into_iter().enumerate().map(|(n, all)| (n as f64, all)));
+    let line =
+        |name, costs: Vec<Vec<f64>>| Series::measured(name, costs.into_iter().enumerate().map(|(n, all)| (n as f64, all)));
     let (processes, threads) = (line("processes", costs), line("threads", threads));
     let value = |series: &Series, n: usize| series.at(n as f64).unwrap_or(f64::NAN);
     let ratio = |n| value(&processes, n) / value(&threads, n);
@@ -128,8 +129,15 @@ fn findings(mut costs: Vec<Vec<f64>>) -> Findings {
             "the kernel maps many pages at a touch, or gives a new process filled tables",
         ),
     ];
-    let numbers = (0..NAMES.len()).map(|n| Number::new(format!("{}: processes over threads", NAMES[n]), ratio(n), "×")).collect();
-    let answer = if ratio(0) > 10.0 { 2 } else if ratio(0) > 2.0 { 1 } else { 0 };
+    let numbers =
+        (0..NAMES.len()).map(|n| Number::new(format!("{}: processes over threads", NAMES[n]), ratio(n), "×")).collect();
+    let answer = if ratio(0) > 10.0 {
+        2
+    } else if ratio(0) > 2.0 {
+        1
+    } else {
+        0
+    };
     Findings {
         numbers,
         charts: vec![Chart {

@@ -147,9 +147,15 @@ fn findings(cores: usize, delays: Vec<Vec<f64>>, cpu: Vec<Vec<f64>>) -> Findings
     );
     let busy = "other programs need the CPUs, so who spins was not always on one";
     let checks = vec![
-        Check::new("spinning uses more than three times the CPU, a millisecond apart", much > 3.0 * little, format!("{:.1} times", much / little), busy)
+        Check::new(
+            "spinning uses more than three times the CPU, a millisecond apart",
+            much > 3.0 * little,
+            format!("{:.1} times", much / little),
+            busy,
+        )
+        .with_cores(2, cores),
+        Check::new("sleeping answers later than spinning", asleep > 1.3 * awake, format!("{:.1} times", asleep / awake), busy)
             .with_cores(2, cores),
-        Check::new("sleeping answers later than spinning", asleep > 1.3 * awake, format!("{:.1} times", asleep / awake), busy).with_cores(2, cores),
     ];
     let chart = |title: &str, series| Chart {
         title: title.into(),
@@ -158,7 +164,13 @@ fn findings(cores: usize, delays: Vec<Vec<f64>>, cpu: Vec<Vec<f64>>) -> Findings
         series,
         names: vec![],
     };
-    let answer = if much > 3.0 * little { 2 } else if much > 1.3 * little { 1 } else { 0 };
+    let answer = if much > 3.0 * little {
+        2
+    } else if much > 1.3 * little {
+        1
+    } else {
+        0
+    };
     Findings {
         numbers: vec![Number::new("delay, sleeping", asleep, "us"), Number::new("delay, spinning", awake, "us")],
         charts: vec![chart("From a message to its receipt", delays), chart("CPU of the receiver for each message", cpu)],
