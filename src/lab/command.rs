@@ -5,8 +5,10 @@ use super::experiments;
 use super::findings::{Findings, Verdict};
 use super::knobs::Knobs;
 use super::laboratory::{Lab, Snapshot, Watcher};
-use super::options::{Check, Options, Run, Task};
+use super::merge;
+use super::options::{Check, Merge, Options, Run, Task, Worksheet};
 use super::terminal;
+use super::worksheet;
 use crate::bench::contender::Result;
 use crate::bench::noise::{self, Moment};
 use crate::bench::output::Output;
@@ -17,8 +19,10 @@ use rand::SeedableRng;
 use rand::rngs::SmallRng;
 use serde::{Deserialize, Serialize};
 use std::cell::RefCell;
+use std::fs::File;
 use std::io::Write;
 use std::os::fd::AsFd;
+use std::path::PathBuf;
 use std::time::Duration;
 
 /// How it ended.
@@ -80,6 +84,8 @@ pub fn lab(options: &Options, interrupted: &dyn Fn() -> bool) -> Ending {
         }
         Task::Run(run) => run_one(run, interrupted),
         Task::Check(check) => check_all(check, interrupted),
+        Task::Worksheet(sheet) => worksheet(sheet, interrupted),
+        Task::Merge(files) => merge_all(files),
     }
 }
 
@@ -204,10 +210,13 @@ fn run_one(run: &Run, interrupted: &dyn Fn() -> bool) -> Ending {
     }
 }
 
+/// The columns of a run's CSV.
+pub const COLUMNS: [&str; 11] = ["experiment", "knobs", "cores", "chart", "series", "origin", "x", "name", "median", "low", "high"];
+
 /// A line for each point of each chart.
 fn csv(record: &Record, to: &mut dyn Write) -> Result<()> {
     let mut csv = csv::Writer::from_writer(to);
-    csv.write_record(["experiment", "knobs", "cores", "chart", "series", "origin", "x", "name", "median", "low", "high"])?;
+    csv.write_record(COLUMNS)?;
     let (knobs, cores) = (record.knobs.join(" "), record.cores.to_string());
     for chart in &record.findings.charts {
         for series in &chart.series {
@@ -225,12 +234,16 @@ fn csv(record: &Record, to: &mut dyn Write) -> Result<()> {
     Ok(csv.flush()?)
 }
 
+/// All, if none is named.
+fn chosen(names: &[String]) -> Result<Vec<&'static dyn Experiment>> {
+    match names {
+        [] => Ok(experiments::all().to_vec()),
+        names => names.iter().map(|name| experiments::named(name)).collect(),
+    }
+}
+
 fn check_all(check: &Check, interrupted: &dyn Fn() -> bool) -> Ending {
-    let chosen: Result<Vec<&dyn Experiment>> = match check.experiments.is_empty() {
-        true => Ok(experiments::all().to_vec()),
-        false => check.experiments.iter().map(|name| experiments::named(name)).collect(),
-    };
-    let chosen = match chosen {
+    let chosen = match chosen(&check.experiments) {
         Ok(chosen) => chosen,
         Err(why) => return Ending::Usage(why.to_string()),
     };
@@ -252,4 +265,45 @@ fn check_all(check: &Check, interrupted: &dyn Fn() -> bool) -> Ending {
         }
     }
     if unexpected == 0 { Ending::Done } else { Ending::Unexpected }
+}
+
+fn worksheet(sheet: &Worksheet, interrupted: &dyn Fn() -> bool) -> Ending {
+    let chosen = match chosen(&sheet.experiments) {
+        Ok(chosen) => chosen,
+        Err(why) => return Ending::Usage(why.to_string()),
+    };
+    if !sheet.answers {
+        print(&worksheet::sheet(&chosen));
+        return Ending::Done;
+    }
+    print(&worksheet::answers(limits::cpus()));
+    for (n, experiment) in chosen.into_iter().enumerate() {
+        let watch = Watch::new(false, false, interrupted);
+        let knobs = Knobs::usual(experiment.knobs());
+        let record = record(experiment, &knobs, sheet.seconds, rand::random::<u32>().into(), &watch);
+        watch.bar.finish_and_clear();
+        match record {
+            Err(_) if interrupted() => return Ending::Interrupted,
+            Err(why) => return Ending::Engine(format!("{}: {why}", experiment.about().name)),
+            Ok(record) => print(&worksheet::answer(n + 1, experiment, &record)),
+        }
+    }
+    Ending::Done
+}
+
+fn merge_all(merge: &Merge) -> Ending {
+    let open = |path: &PathBuf| -> Result<(String, File)> {
+        let name = path.display().to_string();
+        let file = File::open(path).map_err(|why| format!("{name}: {why}"))?;
+        Ok((name, file))
+    };
+    let mut merged = vec![];
+    let files: Result<Vec<(String, File)>> = merge.files.iter().map(open).collect();
+    match files.and_then(|files| merge::merge(files, &mut merged)) {
+        Ok(()) => {
+            let _ = std::io::stdout().write_all(&merged);
+            Ending::Done
+        }
+        Err(why) => Ending::Usage(why.to_string()),
+    }
 }

@@ -12,6 +12,7 @@ mod gate;
 mod host;
 mod knobs;
 mod laboratory;
+mod merge;
 mod models;
 pub mod options;
 mod passing;
@@ -19,5 +20,6 @@ mod plot;
 mod seat;
 mod tally;
 mod terminal;
+mod worksheet;
 
 pub use experiments::registry;
