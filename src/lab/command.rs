@@ -211,7 +211,8 @@ fn run_one(run: &Run, interrupted: &dyn Fn() -> bool) -> Ending {
 }
 
 /// The columns of a run's CSV.
-pub const COLUMNS: [&str; 11] = ["experiment", "knobs", "cores", "chart", "series", "origin", "x", "name", "median", "low", "high"];
+pub const COLUMNS: [&str; 11] =
+    ["experiment", "knobs", "cores", "chart", "series", "origin", "x", "name", "median", "low", "high"];
 
 /// A line for each point of each chart.
 fn csv(record: &Record, to: &mut dyn Write) -> Result<()> {

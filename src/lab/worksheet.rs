@@ -18,7 +18,8 @@ pub fn sheet(experiments: &[&dyn Experiment]) -> String {
 
 fn questions(number: usize, experiment: &dyn Experiment) -> String {
     let about = experiment.about();
-    let mut out = format!("\n## {number}. {}\n\nTo be tried: {}\n\nMeasured: {}.\n", about.title, about.hypothesis, about.metric);
+    let mut out =
+        format!("\n## {number}. {}\n\nTo be tried: {}\n\nMeasured: {}.\n", about.title, about.hypothesis, about.metric);
     if about.cores > 1 {
         let _ = writeln!(out, "\nIt needs at least {} CPUs.", about.cores);
     }
@@ -43,7 +44,9 @@ const LINE: &str = "____________________________________________________________
 
 /// The head of the key.
 pub fn answers(cores: usize) -> String {
-    format!("# What a lock costs: answers\n\nMeasured on this machine, with {cores} CPUs. Other machines give other numbers; the shapes should be the same.\n")
+    format!(
+        "# What a lock costs: answers\n\nMeasured on this machine, with {cores} CPUs. Other machines give other numbers; the shapes should be the same.\n"
+    )
 }
 
 /// The key to one experiment's questions.
@@ -94,7 +97,8 @@ fn says(question: &Question) -> &'static str {
 
 /// A column for each place.
 fn table(at: &[f64], value: impl Fn(f64) -> String) -> String {
-    let line = |cell: &dyn Fn(f64) -> String| at.iter().fold("|".to_owned(), |line, &x| line + &format!(" {} |", cell(x))) + "\n";
+    let line =
+        |cell: &dyn Fn(f64) -> String| at.iter().fold("|".to_owned(), |line, &x| line + &format!(" {} |", cell(x))) + "\n";
     format!("\n{}{}{}", line(&|x| x.to_string()), line(&|_| "---".to_owned()), line(&value))
 }
 
@@ -117,10 +121,15 @@ mod tests {
         for (n, experiment) in all.iter().enumerate() {
             let about = experiment.about();
             assert!(sheet.contains(&format!("\n## {}. {}\n", n + 1, about.title)), "{}", about.name);
-            assert!(sheet.contains(says(&experiment.question())) && sheet.contains(&format!("`gristmill lab run {}`", about.name)));
+            assert!(
+                sheet.contains(says(&experiment.question())) && sheet.contains(&format!("`gristmill lab run {}`", about.name))
+            );
             assert!(!sheet.contains(about.shape), "the shape of {} is the answer", about.name);
         }
-        assert!(sheet.contains("\n| 0 | 20 | 40 | 60 | 80 | 100 |\n| --- | --- |"), "what is to be drawn has a cell for each place");
+        assert!(
+            sheet.contains("\n| 0 | 20 | 40 | 60 | 80 | 100 |\n| --- | --- |"),
+            "what is to be drawn has a cell for each place"
+        );
     }
 
     #[test]
@@ -130,7 +139,11 @@ mod tests {
         let chart = Chart { title: "t".into(), x: Axis::linear("x"), y: Axis::linear("y"), series, names: vec![] };
         let checks = vec![Check::new("slower", false, "1.1 times".into(), "a busy machine")];
         let numbers = vec![Number::new("speed-up", 1.5, "×")];
-        let key = answer(2, hold, &record(Findings { charts: vec![chart], checks, numbers, saw: "Seen.".into(), ..Findings::default() }));
+        let key = answer(
+            2,
+            hold,
+            &record(Findings { charts: vec![chart], checks, numbers, saw: "Seen.".into(), ..Findings::default() }),
+        );
         for part in [
             "\n| 1.97 | 1.90 | not measured |",
             "With workers=2:\n\n- speed-up: 1.500 ×\n",

@@ -45,9 +45,18 @@ const ORDER: usize = 4;
 
 const STEPS: &[Step] = &[
     Step { says: "print: the crime", code: "let mut total = total.lock()?;\n*total += 1;\nprintln!(\"{total}\");" },
-    Step { says: "print: repaired", code: "let mut total = total.lock()?;\n*total += 1;\nlet seen = *total;\ndrop(total);\nprintln!(\"{seen}\");" },
-    Step { says: "wake: the crime", code: "let mut items = items.lock()?;\nitems.push(item);\nbell.notify_one();\ndrop(items);" },
-    Step { says: "wake: repaired", code: "let mut items = items.lock()?;\nitems.push(item);\ndrop(items);\nbell.notify_one();" },
+    Step {
+        says: "print: repaired",
+        code: "let mut total = total.lock()?;\n*total += 1;\nlet seen = *total;\ndrop(total);\nprintln!(\"{seen}\");",
+    },
+    Step {
+        says: "wake: the crime",
+        code: "let mut items = items.lock()?;\nitems.push(item);\nbell.notify_one();\ndrop(items);",
+    },
+    Step {
+        says: "wake: repaired",
+        code: "let mut items = items.lock()?;\nitems.push(item);\ndrop(items);\nbell.notify_one();",
+    },
     Step { says: "counter: the crime", code: "struct Shared {\n    lock: Lock,\n    seen: AtomicU64, // others count here\n}" },
     Step {
         says: "counter: repaired",
@@ -55,8 +64,14 @@ const STEPS: &[Step] = &[
     },
     Step { says: "wait: the crime", code: "let mut total = total.lock()?;\nlet answer = ask()?;\n*total += answer;" },
     Step { says: "wait: repaired", code: "let answer = ask()?;\nlet mut total = total.lock()?;\n*total += answer;" },
-    Step { says: "order: the crime", code: "// one\nlet a = a.lock()?;\nlet b = b.lock()?;\n// the other\nlet b = b.lock()?;\nlet a = a.lock()?;" },
-    Step { says: "order: repaired", code: "// one\nlet a = a.lock()?;\nlet b = b.lock()?;\n// the other\nlet a = a.lock()?;\nlet b = b.lock()?;" },
+    Step {
+        says: "order: the crime",
+        code: "// one\nlet a = a.lock()?;\nlet b = b.lock()?;\n// the other\nlet b = b.lock()?;\nlet a = a.lock()?;",
+    },
+    Step {
+        says: "order: repaired",
+        code: "// one\nlet a = a.lock()?;\nlet b = b.lock()?;\n// the other\nlet a = a.lock()?;\nlet b = b.lock()?;",
+    },
 ];
 
 /// Of all but the deadlock, which takes the watchdog's time.
@@ -359,10 +374,22 @@ mod tests {
     #[test]
     fn the_expected_shape_holds_and_a_deadlock_is_told_as_one() {
         let found = findings(&ALL, &outcomes((1000.0, 5000.0), (4000.0, 50.0), [2, 0]), 2);
-        assert!(found.checks.len() == 8 && found.checks.iter().all(|check| check.verdict == Verdict::Holds), "{:?}", found.checks);
+        assert!(
+            found.checks.len() == 8 && found.checks.iter().all(|check| check.verdict == Verdict::Holds),
+            "{:?}",
+            found.checks
+        );
         assert_eq!(found.answer, Some(0));
-        assert!(found.trace[8].contains("DEADLOCK after 100 turns") && !found.trace[9].contains("DEADLOCK"), "{:?}", found.trace);
-        assert!(found.saw.contains("5.0 µs instead of 0.05") && found.saw.contains("a deadlock, which no time heals"), "{}", found.saw);
+        assert!(
+            found.trace[8].contains("DEADLOCK after 100 turns") && !found.trace[9].contains("DEADLOCK"),
+            "{:?}",
+            found.trace
+        );
+        assert!(
+            found.saw.contains("5.0 µs instead of 0.05") && found.saw.contains("a deadlock, which no time heals"),
+            "{}",
+            found.saw
+        );
         assert!(found.saw.split_whitespace().count() <= 130, "{}", found.saw.split_whitespace().count());
         assert_eq!(found.charts[0].series[0].at(0.0), Some(25.0));
     }
@@ -370,7 +397,11 @@ mod tests {
     #[test]
     fn another_shape_fails_and_names_a_cause() {
         let found = findings(&ALL, &outcomes((1000.0, 50.0), (1000.0, 50.0), [0, 1]), 2);
-        assert!(found.checks.iter().all(|check| check.verdict == Verdict::Fails && !check.cause.is_empty()), "{:?}", found.checks);
+        assert!(
+            found.checks.iter().all(|check| check.verdict == Verdict::Fails && !check.cause.is_empty()),
+            "{:?}",
+            found.checks
+        );
         assert_eq!(found.answer, Some(2));
         assert!(found.saw.contains("went well for 100 turns, this time"), "{}", found.saw);
     }

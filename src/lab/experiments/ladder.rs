@@ -274,13 +274,19 @@ fn findings(batch: Batch, cores: usize, rates: Vec<Vec<f64>>, sums: &[u64]) -> F
     };
     let same = !sums.is_empty() && sums.iter().all(|sum| *sum == sums[0]);
     let checks = vec![
-        Check::new("all forms give the same result", same, format!("{} runs", sums.len()), "a fault in one of them: please report it"),
+        Check::new(
+            "all forms give the same result",
+            same,
+            format!("{} runs", sums.len()),
+            "a fault in one of them: please report it",
+        ),
         faster(CHUNKS, ONE),
         faster(CHUNKS, FUTURES),
         faster(ARRAY, ONE),
         faster(ARRAY, FUTURES),
     ];
-    let numbers = (LOCK..FORMS.len()).map(|form| Number::new(format!("{} over one process", FORMS[form]), over(form), "×")).collect();
+    let numbers =
+        (LOCK..FORMS.len()).map(|form| Number::new(format!("{} over one process", FORMS[form]), over(form), "×")).collect();
     let answer = (LOCK..FORMS.len()).find(|form| over(*form) > CLEARLY).map(|form| form - LOCK);
     Findings {
         charts: vec![Chart {
@@ -313,7 +319,11 @@ mod tests {
     fn the_expected_shape_holds_and_the_words_use_its_numbers() {
         let found = found([1e6, 0.9e6, 0.4e6, 0.5e6, 1.8e6, 1.9e6], &[7; 6]);
         assert!(found.checks.iter().all(|check| check.verdict == Verdict::Holds), "{:?}", found.checks);
-        assert!(found.saw.contains("1000000 jobs a second: 1.00 µs each") && found.saw.contains("futures 0.50."), "{}", found.saw);
+        assert!(
+            found.saw.contains("1000000 jobs a second: 1.00 µs each") && found.saw.contains("futures 0.50."),
+            "{}",
+            found.saw
+        );
         assert!(found.saw.split_whitespace().count() <= 130, "{}", found.saw.split_whitespace().count());
         assert_eq!((found.answer, found.charts[0].series[1].at(4.0)), (Some(3), Some(2e6)));
     }
@@ -321,7 +331,11 @@ mod tests {
     #[test]
     fn another_shape_fails_and_names_a_cause() {
         let found = found([1e6, 1.0e6, 1.0e6, 1.1e6, 0.9e6, 0.9e6], &[7, 8]);
-        assert!(found.checks.iter().all(|check| check.verdict == Verdict::Fails && !check.cause.is_empty()), "{:?}", found.checks);
+        assert!(
+            found.checks.iter().all(|check| check.verdict == Verdict::Fails && !check.cause.is_empty()),
+            "{:?}",
+            found.checks
+        );
         assert_eq!(found.answer, None);
     }
 
