@@ -4,7 +4,7 @@ use super::command::COLUMNS;
 use crate::bench::contender::Result;
 use crate::bench::statistics::median;
 use csv::{ErrorKind, Reader, StringRecord, Writer};
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::io::{Read, Write};
 
 /// Of [`COLUMNS`], what says which point it is; the rest is what was found there, and on how many CPUs.
@@ -29,14 +29,20 @@ pub fn merge<R: Read>(files: impl IntoIterator<Item = (String, R)>, to: impl Wri
     let mut points: Vec<Point> = vec![];
     let mut places = HashMap::new();
     for (name, file) in files {
+        let mut seen = HashSet::new();
         read(&name, file, |record, cores, median| {
             let key: Vec<String> = KEY.iter().map(|&column| record[column].to_owned()).collect();
+            // It would count as two machines.
+            if !seen.insert(key.clone()) {
+                return Err("the same point again".to_owned());
+            }
             let place = *places.entry(key.clone()).or_insert(points.len());
             if place == points.len() {
                 points.push(Point { key, cores: vec![], medians: vec![] });
             }
             points[place].cores.push(cores);
             points[place].medians.push(median);
+            Ok(())
         })?;
     }
     let mut csv = Writer::from_writer(to);
@@ -53,7 +59,11 @@ pub fn merge<R: Read>(files: impl IntoIterator<Item = (String, R)>, to: impl Wri
 }
 
 /// Gives each line's fields, CPUs and median.
-fn read(name: &str, file: impl Read, mut give: impl FnMut(&StringRecord, u64, f64)) -> Result<()> {
+fn read(
+    name: &str,
+    file: impl Read,
+    mut give: impl FnMut(&StringRecord, u64, f64) -> std::result::Result<(), String>,
+) -> Result<()> {
     let at = |line: u64, why: &str| format!("{name}:{line}: {why}");
     let mut csv = Reader::from_reader(file);
     let foreign = |why: &csv::Error| {
@@ -79,7 +89,7 @@ fn read(name: &str, file: impl Read, mut give: impl FnMut(&StringRecord, u64, f6
             number(column)?;
         }
         let cores = record[CORES].parse().map_err(|_| at(line, &format!("cores is no number: '{}'", &record[CORES])))?;
-        give(&record, cores, number(MEDIAN)?);
+        give(&record, cores, number(MEDIAN)?).map_err(|why| at(line, &why))?;
     }
     Ok(())
 }
@@ -123,6 +133,7 @@ mod tests {
         assert_eq!(says("hold,,two,c,s,measured,0,,1,1,1"), "1.csv:3: cores is no number: 'two'");
         assert_eq!(says("hold,,2,c,s,measured,0,,NaN,1,1"), "1.csv:3: median is no number: 'NaN'");
         assert_eq!(says("hold,,2,c,s,measured,0,,1,1,high"), "1.csv:3: high is no number: 'high'");
+        assert_eq!(says(good.trim_end()), "1.csv:3: the same point again");
         let bytes = [HEAD.as_bytes(), b"\xff,,2,c,s,measured,0,,1,1,1\n"].concat();
         let why = merge([("x.csv".to_owned(), &*bytes)], std::io::sink()).unwrap_err();
         assert_eq!(why.to_string(), "x.csv:2: it is no UTF-8");

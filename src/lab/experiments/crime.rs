@@ -291,8 +291,8 @@ fn findings(chosen: &[usize], outcomes: &[Outcome], cores: usize) -> Findings {
         numbers.push(Number::new(format!("{name}: work done, of what the repaired program does"), share(crime), "%"));
         let (bad, good) = (held(crime, false), held(crime, true));
         saw.push(match crime {
-            PRINT => format!("Printing kept the lock for {bad:.1} µs instead of {good:.2}: all who want it wait for the terminal."),
-            WAKE => format!("To wake is a call of the kernel: the lock was held for {bad:.1} µs instead of {good:.2}, and the woken one found it taken."),
+            PRINT => format!("Printing kept the lock for {bad:.1} µs instead of {good:.2}: all who want it wait for the output, which went nowhere here; a terminal is slower."),
+            WAKE => format!("To wake is a call of the kernel: the lock was held for {bad:.1} µs instead of {good:.2}, while the woken one may already want it."),
             COUNTER => format!("Counting beside the lock's word took its cache line away: {:.0} % of the turns.", share(crime)),
             WAIT => format!("Whoever waited {:.0} µs with the lock made the other wait too: {:.0} % of the turns.", bad, share(crime)),
             _ if hung(crime, false) > 0.0 => format!(
