@@ -29,7 +29,7 @@ Exit codes:
   0    all well; also when the reader of the output closed it early
   1    some jobs failed or a file could not be read; the rest is done;
        bench compare: gristmill became slower; lab check: a shape was not as expected
-  2    the command line is wrong, or bench compare cannot use a file; nothing was run
+  2    the command line is wrong, or bench compare or lab merge cannot use a file; nothing was run
   3    the workers could not start or could not go on
   4    the output could not be written (a full disk)
   130  stopped by Ctrl-C (SIGINT)

@@ -14,7 +14,7 @@ use std::process::ExitCode;
 /// Does what the command line asks for and gives the exit code.
 pub fn main() -> ExitCode {
     // In a worker this serves jobs and never returns.
-    let tasks = [run::processes::registry(), gristmill::bench::contenders::registry()];
+    let tasks = [run::processes::registry(), gristmill::bench::contenders::registry(), gristmill::lab::registry()];
     gristmill::init(tasks.into_iter().flatten().collect());
     let exit = match args::parse(std::env::args_os()) {
         Ok(args::Command::Run(options)) => run::run(&options, run::processes::start),

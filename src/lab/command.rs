@@ -2,26 +2,23 @@
 
 use super::experiment::Experiment;
 use super::experiments;
-use super::findings::{Findings, Verdict};
+use super::findings::Verdict;
 use super::knobs::Knobs;
-use super::laboratory::{Lab, Snapshot, Watcher};
-use super::options::{Check, Options, Report, Run, Task};
+use super::merge;
+use super::options::{Check, Merge, Options, Report, Run, Task, Worksheet};
 use super::page::report;
+use super::record::{Record, record};
 use super::serve::serve;
 use super::terminal;
+use super::watch::{Event, Watch};
+use super::worksheet;
 use crate::bench::contender::Result;
-use crate::bench::noise::{self, Moment};
 use crate::bench::output::Output;
-use crate::bench::work;
 use crate::sys::{limits, spawn};
-use indicatif::{ProgressBar, ProgressStyle};
-use rand::SeedableRng;
-use rand::rngs::SmallRng;
-use serde::{Deserialize, Serialize};
-use std::cell::{Cell, RefCell};
+use std::fs::File;
 use std::io::Write;
 use std::os::fd::AsFd;
-use std::time::{Duration, Instant};
+use std::path::PathBuf;
 
 /// How it ended.
 pub enum Ending {
@@ -39,40 +36,6 @@ pub enum Ending {
     Engine(String),
 }
 
-/// A run with all that is needed to read it: what `--json` writes.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Record {
-    /// The version of this format.
-    pub schema: u32,
-    /// The experiment.
-    pub experiment: String,
-    /// How the knobs stood, as NAME=VALUE.
-    pub knobs: Vec<String>,
-    /// What the order of measurements was drawn from.
-    pub seed: u64,
-    /// CPUs that it could use.
-    pub cores: usize,
-    /// Why the machine was not to be trusted meanwhile, if so.
-    pub noise: Vec<String>,
-    /// What was found.
-    pub findings: Findings,
-}
-
-/// The version of [`Record`].
-pub const SCHEMA: u32 = 1;
-
-/// What a run tells whoever has started it, a line each.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Event {
-    /// How much is done, from 0 to 1.
-    Progress(f64),
-    /// What workers do.
-    Lanes(Snapshot),
-    /// The end.
-    Found(Box<Record>),
-}
-
 /// Does what the options ask for. `interrupted` says whether to stop. This process must have one thread.
 pub fn lab(options: &Options, interrupted: &dyn Fn() -> bool) -> Ending {
     match &options.task {
@@ -84,6 +47,8 @@ pub fn lab(options: &Options, interrupted: &dyn Fn() -> bool) -> Ending {
         Task::Check(check) => check_all(check, interrupted),
         Task::Serve => serve(interrupted),
         Task::Report(report) => report_all(report, interrupted),
+        Task::Worksheet(sheet) => worksheet(sheet, interrupted),
+        Task::Merge(files) => merge_all(files),
     }
 }
 
@@ -94,87 +59,6 @@ fn print(text: &str) {
 
 fn width() -> usize {
     crate::sys::terminal::columns(std::io::stdout().as_fd()).map_or(120, |columns| usize::from(columns).clamp(40, 160))
-}
-
-/// Least time between two looks at lanes that are told.
-const BETWEEN: Duration = Duration::from_millis(100);
-
-/// Shows how far a run is: a bar in a terminal, or a line for each event.
-struct Watch<'a> {
-    bar: ProgressBar,
-    events: bool,
-    watches: bool,
-    interrupted: &'a dyn Fn() -> bool,
-    /// Nobody hears the events any more.
-    alone: Cell<bool>,
-    /// When the lanes were told last.
-    looked: Cell<Option<Instant>>,
-}
-
-impl<'a> Watch<'a> {
-    fn new(events: bool, watches: bool, interrupted: &'a dyn Fn() -> bool) -> Watch<'a> {
-        let style =
-            ProgressStyle::with_template("{bar:30} {percent}% {elapsed}").unwrap_or_else(|_| ProgressStyle::default_bar());
-        let bar = if events { ProgressBar::hidden() } else { ProgressBar::new(1000).with_style(style) };
-        Watch { bar, events, watches, interrupted, alone: Cell::new(false), looked: Cell::new(None) }
-    }
-
-    fn tell(&self, event: &Event) {
-        if self.events
-            && let Ok(line) = serde_json::to_string(event)
-            && writeln!(std::io::stdout(), "{line}").is_err()
-        {
-            self.alone.set(true);
-        }
-    }
-}
-
-impl Watcher for Watch<'_> {
-    fn watches(&self) -> bool {
-        self.watches
-    }
-
-    fn lanes(&self, snapshot: &Snapshot) {
-        // Short measurements follow each other faster than anybody can see.
-        if self.looked.get().is_some_and(|at| at.elapsed() < BETWEEN) {
-            return;
-        }
-        self.looked.set(Some(Instant::now()));
-        self.tell(&Event::Lanes(snapshot.clone()));
-    }
-
-    fn progress(&self, done: f64) {
-        self.bar.set_position((done * 1000.0) as u64);
-        self.tell(&Event::Progress(done));
-    }
-
-    fn interrupted(&self) -> bool {
-        self.alone.get() || (self.interrupted)()
-    }
-}
-
-/// Runs an experiment.
-///
-/// # Errors
-/// As [`Experiment::measure`].
-fn record(experiment: &dyn Experiment, knobs: &Knobs, seconds: u64, seed: u64, watcher: &dyn Watcher) -> Result<Record> {
-    // While nothing else runs.
-    work::nanos_a_step();
-    let lab = Lab {
-        budget: Duration::from_secs(seconds),
-        cores: limits::cpus(),
-        watcher,
-        random: RefCell::new(SmallRng::seed_from_u64(seed)),
-    };
-    let before = Moment::now();
-    let findings = experiment.measure(knobs, &lab)?;
-    // What was measured last ended early.
-    if watcher.interrupted() {
-        return Err("it was interrupted".into());
-    }
-    let noise = noise::meanwhile(&before, &Moment::now());
-    let (experiment, knobs, cores) = (experiment.about().name.to_owned(), knobs.written(), lab.cores);
-    Ok(Record { schema: SCHEMA, experiment, knobs, seed, cores, noise, findings })
 }
 
 fn run_one(run: &Run, interrupted: &dyn Fn() -> bool) -> Ending {
@@ -219,39 +103,18 @@ fn run_one(run: &Run, interrupted: &dyn Fn() -> bool) -> Ending {
     let mut outputs = outputs.into_iter();
     let mut write =
         |with: &dyn Fn(&mut dyn Write) -> Result<()>| outputs.next().flatten().map_or(Ok(()), |output| output.write(with));
-    let written = write(&|to| Ok(serde_json::to_writer_pretty(to, &record)?)).and_then(|()| write(&|to| csv(&record, to)));
+    let written = write(&|to| record.json(to)).and_then(|()| write(&|to| record.csv(to)));
     match written {
         Ok(()) => Ending::Done,
         Err(why) => Ending::Output(why.to_string()),
     }
 }
 
-/// A line for each point of each chart.
-fn csv(record: &Record, to: &mut dyn Write) -> Result<()> {
-    let mut csv = csv::Writer::from_writer(to);
-    csv.write_record(["experiment", "knobs", "cores", "chart", "series", "origin", "x", "name", "median", "low", "high"])?;
-    let (knobs, cores) = (record.knobs.join(" "), record.cores.to_string());
-    for chart in &record.findings.charts {
-        for series in &chart.series {
-            for point in &series.points {
-                let name = if chart.names.is_empty() { None } else { chart.names.get(point.x as usize) };
-                let [x, median, low, high] =
-                    [point.x, point.y.median, point.y.low, point.y.high].map(|value| value.to_string());
-                let name = name.map_or("", String::as_str);
-                let origin = series.origin.name();
-                let run = [&record.experiment, &knobs, &cores, &chart.title, &series.name].map(String::as_str);
-                csv.write_record(run.into_iter().chain([origin, &x, name, &median, &low, &high]))?;
-            }
-        }
-    }
-    Ok(csv.flush()?)
-}
-
-/// Those of these names, or all.
+/// Those of these names; all, if none is named.
 fn chosen(names: &[String]) -> Result<Vec<&'static dyn Experiment>> {
-    match names.is_empty() {
-        true => Ok(experiments::all().to_vec()),
-        false => names.iter().map(|name| experiments::named(name)).collect(),
+    match names {
+        [] => Ok(experiments::all().to_vec()),
+        names => names.iter().map(|name| experiments::named(name)).collect(),
     }
 }
 
@@ -317,5 +180,41 @@ fn report_all(report: &Report, interrupted: &dyn Fn() -> bool) -> Ending {
     match written {
         Ok(()) => Ending::Done,
         Err(why) => Ending::Output(why.to_string()),
+    }
+}
+
+fn worksheet(sheet: &Worksheet, interrupted: &dyn Fn() -> bool) -> Ending {
+    let chosen = match chosen(&sheet.experiments) {
+        Ok(chosen) => chosen,
+        Err(why) => return Ending::Usage(why.to_string()),
+    };
+    if !sheet.answers {
+        print(&worksheet::sheet(&chosen));
+        return Ending::Done;
+    }
+    print(&worksheet::answers(limits::cpus()));
+    for (n, experiment) in chosen.into_iter().enumerate() {
+        match usual(experiment, sheet.seconds, rand::random::<u32>().into(), interrupted) {
+            Ok(record) => print(&worksheet::answer(n + 1, experiment, &record)),
+            Err(ending) => return ending,
+        }
+    }
+    Ending::Done
+}
+
+fn merge_all(merge: &Merge) -> Ending {
+    let open = |path: &PathBuf| -> Result<(String, File)> {
+        let name = path.display().to_string();
+        let file = File::open(path).map_err(|why| format!("{name}: {why}"))?;
+        Ok((name, file))
+    };
+    let mut merged = vec![];
+    let files: Result<Vec<(String, File)>> = merge.files.iter().map(open).collect();
+    match files.and_then(|files| merge::merge(files, &mut merged)) {
+        Ok(()) => {
+            let _ = std::io::stdout().write_all(&merged);
+            Ending::Done
+        }
+        Err(why) => Ending::Usage(why.to_string()),
     }
 }

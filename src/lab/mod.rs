@@ -12,12 +12,18 @@ mod gate;
 mod host;
 mod knobs;
 mod laboratory;
+mod merge;
 mod models;
 pub mod options;
 mod page;
 mod passing;
 mod plot;
+mod record;
 mod seat;
 mod serve;
 mod tally;
 mod terminal;
+mod watch;
+mod worksheet;
+
+pub use experiments::registry;

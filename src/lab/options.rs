@@ -24,6 +24,10 @@ pub enum Task {
     Serve,
     /// Runs experiments and writes one page with all that was found
     Report(Report),
+    /// Writes questions for a class, or the answers to them as they are on this machine, in Markdown
+    Worksheet(Worksheet),
+    /// Merges what the machines of a class have written with `run --csv`, into one CSV on standard output
+    Merge(Merge),
 }
 
 /// A run of one experiment.
@@ -83,4 +87,27 @@ pub struct Report {
     /// How long each may take, in seconds
     #[arg(long, value_name = "SECONDS", default_value_t = 20, value_parser = clap::value_parser!(u64).range(1..=600))]
     pub seconds: u64,
+}
+
+/// Questions for a class.
+#[derive(Clone, Debug, Args)]
+pub struct Worksheet {
+    /// Experiments; all if none is named
+    pub experiments: Vec<String>,
+
+    /// Runs the experiments and writes the answers
+    #[arg(long)]
+    pub answers: bool,
+
+    /// How long each may take, in seconds
+    #[arg(long, value_name = "SECONDS", default_value_t = 10, requires = "answers", value_parser = clap::value_parser!(u64).range(1..=600))]
+    pub seconds: u64,
+}
+
+/// The files of a class.
+#[derive(Clone, Debug, Args)]
+pub struct Merge {
+    /// CSVs that `gristmill lab run --csv` has written, of one machine each
+    #[arg(required = true)]
+    pub files: Vec<PathBuf>,
 }

@@ -5,8 +5,10 @@ use super::run::{Folder, gristmill, run, signal, start};
 use std::os::unix::process::CommandExt;
 
 /// In the order in which they are best seen.
-const ALL: [&str; 12] =
-    ["lost", "hold", "locks", "batch", "sharing", "nothing", "threads", "pipe", "waking", "fairness", "scale", "death"];
+const ALL: [&str; 14] = [
+    "lost", "hold", "locks", "batch", "sharing", "nothing", "threads", "pipe", "waking", "fairness", "scale", "death",
+    "ladder", "crime",
+];
 
 #[test]
 fn the_list_has_each_experiment_with_its_knobs() {
@@ -86,4 +88,40 @@ fn ctrl_c_leaves_nothing_behind() {
     assert_eq!(ended.code, 130, "{}", ended.err);
     assert!(!ended.out().contains("What you saw") && !json.exists());
     gone(&workers);
+}
+
+/// The watchdog ends it, within the time that the run takes anyway.
+#[test]
+fn two_locks_in_two_orders_are_told_as_a_deadlock() {
+    let ended = run(gristmill(&["lab", "run", "crime", "crime=order", "--seconds", "4"]));
+    assert_eq!(ended.code, 0, "{}", ended.err);
+    assert!(ended.out().contains("order, the crime: DEADLOCK after "), "{}", ended.out());
+    assert!(ended.out().contains("order, repaired: ") && !ended.out().contains("repaired: DEADLOCK"), "{}", ended.out());
+}
+
+/// Its workers are the command, executed again.
+#[test]
+fn the_ladder_has_the_same_result_on_all_rungs() {
+    let ended = run(gristmill(&["lab", "run", "ladder", "jobs=1000", "steps=10", "--seconds", "1"]));
+    assert_eq!(ended.code, 0, "{}", ended.err);
+    assert!(ended.out().contains("as expected: all forms give the same result: 36 runs"), "{}", ended.out());
+}
+
+#[test]
+fn a_file_of_no_run_is_refused_with_its_name_and_line_and_one_of_a_run_is_merged() {
+    let folder = Folder::new("lab-merge");
+    let [good, bad] = ["good.csv", "bad.csv"].map(|name| folder.0.join(name));
+    let head = "experiment,knobs,cores,chart,series,origin,x,name,median,low,high\n";
+    std::fs::write(&good, format!("{head}hold,workers=2,2,c,s,measured,0,,1.5,1,2\n")).unwrap();
+    std::fs::write(&bad, format!("{head}hold,workers=2,2,c,s,measured,0,,fast,1,2\n")).unwrap();
+    let merge = |file| {
+        let mut command = gristmill(&["lab", "merge"]);
+        command.arg(&good).arg(file);
+        run(command)
+    };
+    let ended = merge(&bad);
+    assert!(ended.code == 2 && ended.out().is_empty(), "{}: {}", ended.code, ended.out());
+    assert!(ended.only_line().ends_with("bad.csv:2: median is no number: 'fast'"), "{}", ended.err);
+    let ended = merge(&good);
+    assert!(ended.code == 0 && ended.out().ends_with("hold,workers=2,c,s,measured,0,,2,2,2,1.5,1.5,1.5\n"), "{}", ended.out());
 }

@@ -1,9 +1,11 @@
 //! The list of all experiments. Another one is one file with its `impl Experiment`, and a line here.
 
 mod batch;
+mod crime;
 mod death;
 mod fairness;
 mod hold;
+mod ladder;
 mod locks;
 mod lost;
 mod nothing;
@@ -14,6 +16,7 @@ mod threads;
 mod waking;
 
 use super::experiment::Experiment;
+use crate::Task;
 use crate::bench::contender::Result;
 
 /// All, in the order in which they are best seen.
@@ -31,7 +34,14 @@ pub fn all() -> &'static [&'static dyn Experiment] {
         &fairness::Fairness,
         &scale::Scale,
         &death::Death,
+        &ladder::Ladder,
+        &crime::Crime,
     ]
+}
+
+/// What processes must know that are this program, executed again.
+pub fn registry() -> Vec<Task> {
+    ladder::registry()
 }
 
 /// The one of that name.

@@ -6,10 +6,10 @@ use super::told::{found, steps};
 use crate::bench::contender::Result;
 use crate::bench::report::html::text::{Cell, escape, section, table};
 use crate::bench::report::numbers::count;
-use crate::lab::command::Record;
 use crate::lab::experiment::{About, Experiment, Question};
 use crate::lab::findings::{Chart, Findings, Origin, Verdict};
 use crate::lab::plot::{named, number};
+use crate::lab::record::Record;
 
 /// Nothing is loaded and nothing is run, whatever is in the page.
 const POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; img-src data:; base-uri 'none'; form-action 'none'";

@@ -4,9 +4,9 @@ use super::changes::{Line, Mark, changes};
 use super::chart::{Canvas, canvas, chart};
 use super::prediction::{Prediction, Score};
 use crate::bench::contender::Result;
-use crate::lab::command::Record;
 use crate::lab::experiment::{About, Experiment, Question};
 use crate::lab::knobs::Knob;
+use crate::lab::record::Record;
 use serde::Serialize;
 
 /// All experiments, and the machine.

@@ -2,8 +2,8 @@
 
 use super::stages::{Alone, Mode, Order};
 use crate::bench::contender::Result;
-use crate::lab::command::{Event, Record};
 use crate::lab::page::told;
+use crate::lab::{record::Record, watch::Event};
 use crate::sys::pidfd::Pidfd;
 use serde_json::{Value, json};
 use std::io::{BufRead, BufReader, Read};

@@ -4,7 +4,6 @@
 //! with its lanes kept, which are drawn afterwards. What the second has measured is compared with the first: that is what watching costs.
 
 use crate::bench::contender::Result;
-use crate::lab::command::Record;
 use crate::lab::experiment::Experiment;
 use crate::lab::experiments;
 use crate::lab::findings::Findings;
@@ -12,6 +11,7 @@ use crate::lab::knobs::Knobs;
 use crate::lab::options::Run as Line;
 use crate::lab::page::disturbance::disturbance;
 use crate::lab::page::prediction::Prediction;
+use crate::lab::record::Record;
 use clap::Parser;
 use serde::Deserialize;
 use std::collections::BTreeMap;

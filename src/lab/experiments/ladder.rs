@@ -1,0 +1,352 @@
+//! The seed's ladder: the same batch of short jobs in six forms, each of which differs from the one before by one idea. `examples/ladder_*.rs` are
+//! the same six as programs of their own.
+
+use crate::bench::contender::Result;
+use crate::bench::isolate::{self, isolated};
+use crate::lab::experiment::{About, Experiment, Question, Step};
+use crate::lab::findings::{Axis, Chart, Check, Findings, Number, Series};
+use crate::lab::knobs::{Knob, Knobs};
+use crate::lab::laboratory::{Lab, ROUNDS};
+use crate::{JoinableQueue, Mill, ProcessPool, Queue, SharedVec, Task, tasks};
+use std::sync::{Mutex, PoisonError};
+use std::thread;
+use std::time::{Duration, Instant};
+
+pub struct Ladder;
+
+const ABOUT: About = About {
+    name: "ladder",
+    title: "The seed's ladder",
+    hypothesis: "More workers alone do not make short jobs faster: handing over a job costs as much as the job. What helps is to hand over less often.",
+    metric: "jobs a second of the same batch, in six forms",
+    shape: "chunks and the shared array are faster than one process and than futures, which hand over job by job",
+    source: "examples/ladder_1_one_process.rs to ladder_6_shared_array.rs; the cost of a message against that of the work: Culler et al., LogP, 1993",
+    cores: 2,
+};
+
+const KNOBS: &[Knob] = &[
+    Knob::number("workers", "worker threads or processes", 2, 2, 16),
+    Knob::number("jobs", "jobs in a batch", 1000, 20_000, 50_000),
+    Knob::number("steps", "steps of work in each job, of some nanoseconds", 0, 100, 1000),
+    Knob::number("chunk", "jobs in a chunk", 1, 500, 5000),
+];
+
+const FORMS: [&str; 6] = ["one process", "threads, one lock", "queue and workers", "futures", "chunks", "shared array"];
+const ONE: usize = 0;
+const LOCK: usize = 1;
+const QUEUE: usize = 2;
+const FUTURES: usize = 3;
+const CHUNKS: usize = 4;
+const ARRAY: usize = 5;
+
+/// So many times as fast is faster, also on a noisy machine.
+const CLEARLY: f64 = 1.2;
+
+const STEPS: &[Step] = &[
+    Step { says: "one process", code: "for n in 0..JOBS {\n    sum += job(n);\n}" },
+    Step {
+        says: "threads, and one lock for what they share",
+        code: "while let Some(n) = batch.lock()?.take() {\n    let value = job(n);\n    batch.lock()?.sum += value;\n}",
+    },
+    Step {
+        says: "processes, which share nothing but two queues",
+        code: "while let Ok(n) = jobs.get() {\n    let value = job(*n);\n    results.put(value)?;\n    n.task_done();\n}",
+    },
+    Step {
+        says: "futures: whoever asks holds the result to come",
+        code: "let pool = ProcessPool::builder().build(job)?;\nfor future in pool.submit_many(0..JOBS)? {\n    sum += future.result()?;\n}",
+    },
+    Step {
+        says: "chunks: a message for many jobs",
+        code: "let pool = ProcessPool::builder().build(chunk)?;\nfor future in pool.submit_many(chunks)? {\n    sum += future.result()?.iter().sum();\n}",
+    },
+    Step {
+        says: "a shared array: results are written where they belong",
+        code: "let pool = ProcessPool::builder().build_for_slices()?;\npool.chunks_of(CHUNK).for_each_chunk(chunk, &mut values)?;\nsum = values.iter().sum();",
+    },
+];
+
+/// What workers must know that are this program, executed again.
+pub fn registry() -> Vec<Task> {
+    tasks![worker, job, chunk, part]
+}
+
+/// Each step needs the one before it.
+fn job((n, steps): (u64, u32)) -> u64 {
+    (0..steps).fold(n, |z, _| (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9))
+}
+
+fn worker(jobs: &JoinableQueue<(u64, u32)>, results: &Queue<u64>) {
+    while let Ok(work) = jobs.get() {
+        if results.put(job(*work)).is_err() {
+            return;
+        }
+        work.task_done();
+    }
+}
+
+fn chunk((first, end, steps): (u64, u64, u32)) -> Vec<u64> {
+    (first..end).map(|n| job((n, steps))).collect()
+}
+
+fn part(first: usize, steps: &[u32], values: &mut [u64]) {
+    for (n, value) in (first as u64..).zip(values) {
+        *value = job((n, steps[0]));
+    }
+}
+
+/// What is done in each form.
+#[derive(Clone, Copy)]
+struct Batch {
+    workers: usize,
+    jobs: u64,
+    steps: u32,
+    chunk: u64,
+}
+
+fn add(values: impl IntoIterator<Item = u64>) -> u64 {
+    values.into_iter().fold(0, u64::wrapping_add)
+}
+
+impl Batch {
+    /// Jobs a second in a form, and the sum of their values. Starts are not counted: a batch is done before the clock is looked at.
+    fn run(self, form: usize, time: Duration) -> Result<(f64, u64)> {
+        let Batch { workers, jobs, steps, chunk: size } = self;
+        let all = || (0..jobs).map(|n| (n, steps));
+        let builder = || ProcessPool::builder().workers(workers);
+        match form {
+            ONE => self.timed(time, || Ok(add(all().map(job)))),
+            LOCK => self.timed(time, || Ok(self.with_threads())),
+            QUEUE => {
+                let mill = Mill::builder().build()?;
+                let (jobs, results) = (mill.joinable_queue(1024)?, mill.queue(1024)?);
+                let daemons = mill.spawn_daemons(workers, worker, (&jobs, &results))?;
+                let done = self.timed(time, || {
+                    for work in all() {
+                        jobs.put(work).map_err(|why| why.to_string())?;
+                    }
+                    jobs.join()?;
+                    Ok(add(results.drain()?))
+                });
+                jobs.close();
+                daemons.join();
+                done
+            }
+            FUTURES => {
+                let pool = builder().build(job)?;
+                self.timed(time, || {
+                    let futures = pool.submit_many(all()).map_err(|why| why.to_string())?;
+                    futures.into_iter().try_fold(0u64, |sum, future| Ok(sum.wrapping_add(future.result()?)))
+                })
+            }
+            CHUNKS => {
+                let pool = builder().build(chunk)?;
+                let chunks = || (0..jobs).step_by(size as usize).map(|first| (first, jobs.min(first + size), steps));
+                self.timed(time, || {
+                    let futures = pool.submit_many(chunks()).map_err(|why| why.to_string())?;
+                    futures.into_iter().try_fold(0u64, |sum, future| Ok(sum.wrapping_add(add(future.result()?))))
+                })
+            }
+            _ => {
+                let pool = builder().build_for_slices()?;
+                let (steps, mut values) = (SharedVec::from_slice(&[steps])?, SharedVec::<u64>::zeroed(jobs as usize)?);
+                self.timed(time, || {
+                    pool.chunks_of(size as usize).for_each_chunk_with(part, &steps, &mut values)?;
+                    Ok(add(values.iter().copied()))
+                })
+            }
+        }
+    }
+
+    fn with_threads(self) -> u64 {
+        let shared = Mutex::new((0, 0u64));
+        let locked = || shared.lock().unwrap_or_else(PoisonError::into_inner);
+        let take = || {
+            let (next, _) = &mut *locked();
+            *next += 1;
+            (*next <= self.jobs).then(|| *next - 1)
+        };
+        thread::scope(|scope| {
+            for _ in 0..self.workers {
+                scope.spawn(|| {
+                    while let Some(n) = take() {
+                        let value = job((n, self.steps));
+                        let (_, sum) = &mut *locked();
+                        *sum = sum.wrapping_add(value);
+                    }
+                });
+            }
+        });
+        let (_, sum) = *locked();
+        sum
+    }
+
+    /// Whole batches until the time has passed.
+    fn timed(self, time: Duration, mut batch: impl FnMut() -> Result<u64>) -> Result<(f64, u64)> {
+        let sum = batch()?;
+        let (start, mut done) = (Instant::now(), 0);
+        while done == 0 || start.elapsed() < time {
+            if batch()? != sum {
+                return Err("the same batch gave two results".into());
+            }
+            done += self.jobs;
+        }
+        Ok((done as f64 / start.elapsed().as_secs_f64(), sum))
+    }
+}
+
+/// A batch that takes longer hangs.
+const LIMIT: Duration = Duration::from_secs(60);
+
+impl Experiment for Ladder {
+    fn about(&self) -> &'static About {
+        &ABOUT
+    }
+
+    fn knobs(&self) -> &'static [Knob] {
+        KNOBS
+    }
+
+    fn question(&self) -> Question {
+        Question::Choose {
+            says: "20,000 jobs of a microsecond or less each. Which is the first rung that is clearly (1.2 times) faster than one process?",
+            of: &["threads, one lock", "queue and workers", "futures", "chunks", "shared array"],
+        }
+    }
+
+    fn steps(&self) -> &'static [Step] {
+        STEPS
+    }
+
+    fn measure(&self, knobs: &Knobs, lab: &Lab<'_>) -> Result<Findings> {
+        let number = |name| knobs.number(name);
+        let steps = number("steps") as u32;
+        let batch = Batch { workers: number("workers") as usize, jobs: number("jobs"), steps, chunk: number("chunk") };
+        // Each starts its workers first.
+        let time = lab.each(2 * ROUNDS * FORMS.len());
+        let mut sums = vec![];
+        let rates = lab.sweep(FORMS.len(), ROUNDS, |form| {
+            // In a process of its own: its workers and its threads end with it.
+            let ended = isolated(LIMIT, &|| lab.watcher.interrupted(), || batch.run(form, time))?;
+            let told = |why: &str| format!("{}: {why}", FORMS[form]);
+            match ended {
+                isolate::Ended::Value((rate, sum)) => {
+                    sums.push(sum);
+                    Ok(rate)
+                }
+                isolate::Ended::Failed(why) => Err(told(&why).into()),
+                isolate::Ended::Died(how) => Err(told(&format!("it died: {how}")).into()),
+                isolate::Ended::Hung => Err(told("it hung").into()),
+                isolate::Ended::Interrupted => Err(told("it was interrupted").into()),
+            }
+        })?;
+        Ok(findings(batch, lab.cores, rates, &sums))
+    }
+}
+
+fn findings(batch: Batch, cores: usize, rates: Vec<Vec<f64>>, sums: &[u64]) -> Findings {
+    let at_once = batch.workers.min(cores) as f64;
+    let measured = Series::measured("measured", rates.into_iter().enumerate().map(|(form, rates)| (form as f64, rates)));
+    let rate = |form: usize| measured.at(form as f64).unwrap_or(f64::NAN);
+    let over = |form| rate(form) / rate(ONE);
+    let free = (0..FORMS.len()).map(|form| (form as f64, if form == ONE { rate(ONE) } else { at_once * rate(ONE) }));
+    let free = Series::model("if handing over were free", free);
+    let saw = format!(
+        "One process did {:.0} jobs a second: {:.2} µs each. Against it, threads with one lock were {:.2} times as fast, queue and workers {:.2}, futures \
+         {:.2}. They hand over job by job: the job must be written, found, and its result brought back, and the lock on the way is taken for each. Where that \
+         costs as much as the job, more workers do not pay. A chunk hands over {} jobs at once, so each pays a small part of it: {:.2} times. In the shared \
+         array the results are not even brought back: {:.2} times. {at_once:.0} workers at a time can be {at_once:.0} times as fast, at most. With longer \
+         jobs (more steps) all rungs come close to that.",
+        rate(ONE),
+        1e6 / rate(ONE),
+        over(LOCK),
+        over(QUEUE),
+        over(FUTURES),
+        batch.chunk,
+        over(CHUNKS),
+        over(ARRAY),
+    );
+    let busy = "other programs need the CPUs, or the jobs are so long (steps) that handing them over costs nothing beside them";
+    let faster = |form: usize, than: usize| {
+        let says = format!("{}: faster than {}", FORMS[form], FORMS[than]);
+        let ratio = rate(form) / rate(than);
+        Check::new(&says, ratio > CLEARLY, format!("{ratio:.2} times"), busy).with_cores(2, cores)
+    };
+    let same = !sums.is_empty() && sums.iter().all(|sum| *sum == sums[0]);
+    let checks = vec![
+        Check::new(
+            "all forms give the same result",
+            same,
+            format!("{} runs", sums.len()),
+            "a fault in one of them: please report it",
+        ),
+        faster(CHUNKS, ONE),
+        faster(CHUNKS, FUTURES),
+        faster(ARRAY, ONE),
+        faster(ARRAY, FUTURES),
+    ];
+    let numbers =
+        (LOCK..FORMS.len()).map(|form| Number::new(format!("{} over one process", FORMS[form]), over(form), "×")).collect();
+    let answer = (LOCK..FORMS.len()).find(|form| over(*form) > CLEARLY).map(|form| form - LOCK);
+    Findings {
+        charts: vec![Chart {
+            title: format!("{} jobs of {} steps, {} workers", batch.jobs, batch.steps, batch.workers),
+            x: Axis::linear("rung"),
+            y: Axis::linear("jobs a second"),
+            series: vec![measured, free],
+            names: FORMS.map(str::to_owned).to_vec(),
+        }],
+        numbers,
+        saw,
+        checks,
+        answer,
+        ..Findings::default()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::lab::findings::Verdict;
+
+    const BATCH: Batch = Batch { workers: 2, jobs: 100, steps: 10, chunk: 30 };
+
+    fn found(rates: [f64; 6], sums: &[u64]) -> Findings {
+        findings(BATCH, 2, rates.map(|rate| vec![rate; ROUNDS]).to_vec(), sums)
+    }
+
+    #[test]
+    fn the_expected_shape_holds_and_the_words_use_its_numbers() {
+        let found = found([1e6, 0.9e6, 0.4e6, 0.5e6, 1.8e6, 1.9e6], &[7; 6]);
+        assert!(found.checks.iter().all(|check| check.verdict == Verdict::Holds), "{:?}", found.checks);
+        assert!(
+            found.saw.contains("1000000 jobs a second: 1.00 µs each") && found.saw.contains("futures 0.50."),
+            "{}",
+            found.saw
+        );
+        assert!(found.saw.split_whitespace().count() <= 130, "{}", found.saw.split_whitespace().count());
+        assert_eq!((found.answer, found.charts[0].series[1].at(4.0)), (Some(3), Some(2e6)));
+    }
+
+    #[test]
+    fn another_shape_fails_and_names_a_cause() {
+        let found = found([1e6, 1.0e6, 1.0e6, 1.1e6, 0.9e6, 0.9e6], &[7, 8]);
+        assert!(
+            found.checks.iter().all(|check| check.verdict == Verdict::Fails && !check.cause.is_empty()),
+            "{:?}",
+            found.checks
+        );
+        assert_eq!(found.answer, None);
+    }
+
+    #[test]
+    fn threads_and_chunks_have_the_result_of_one_process() {
+        let (_, sum) = BATCH.run(ONE, Duration::ZERO).unwrap();
+        assert_eq!(BATCH.run(LOCK, Duration::ZERO).unwrap().1, sum);
+        let chunks = (0..100).step_by(30).map(|first| chunk((first, 100.min(first + 30), 10)));
+        assert_eq!(add(chunks.flatten()), sum);
+        let mut values = [0; 100];
+        values.chunks_mut(30).enumerate().for_each(|(n, values)| part(30 * n, &[10], values));
+        assert_eq!(add(values), sum);
+    }
+}

@@ -1,0 +1,165 @@
+//! Questions for a class, in Markdown, and the key to them, of what this machine has measured.
+
+use super::experiment::{Experiment, Question};
+use super::findings::{Findings, Verdict};
+use super::record::Record;
+use std::fmt::Write;
+
+/// The questions.
+pub fn sheet(experiments: &[&dyn Experiment]) -> String {
+    let mut out = "# What a lock costs: worksheet\n\nName: ______________________  Machine, CPUs: ______________________\n\n\
+                   Predict first, in ink. Then run it, and explain what you saw.\n"
+        .to_owned();
+    for (n, experiment) in experiments.iter().enumerate() {
+        out += &questions(n + 1, *experiment);
+    }
+    out
+}
+
+fn questions(number: usize, experiment: &dyn Experiment) -> String {
+    let about = experiment.about();
+    let mut out =
+        format!("\n## {number}. {}\n\nTo be tried: {}\n\nMeasured: {}.\n", about.title, about.hypothesis, about.metric);
+    if about.cores > 1 {
+        let _ = writeln!(out, "\nIt needs at least {} CPUs.", about.cores);
+    }
+    let _ = writeln!(out, "\n**a) Predict.** {}", says(&experiment.question()));
+    match experiment.question() {
+        Question::Draw { at, .. } => out += &table(at, |_| " ".to_owned()),
+        Question::Choose { of, .. } => {
+            out.push('\n');
+            of.iter().for_each(|choice| out += &format!("- [ ] {choice}\n"));
+        }
+    }
+    let _ = write!(out, "\n**b) Run it.** `gristmill lab run {}`. What did you find?\n\n{LINE}", about.name);
+    let _ = write!(out, "\n**c) Explain.** Why? Where were you wrong, and what had you not thought of?\n\n{LINE}{LINE}");
+    let _ = write!(out, "\n**d) The code.** Which lines make the difference?\n");
+    for step in experiment.steps() {
+        let _ = write!(out, "\n{}:\n\n```rust\n{}\n```\n", step.says, step.code);
+    }
+    out
+}
+
+const LINE: &str = "______________________________________________________________________\n\n";
+
+/// The head of the key.
+pub fn answers(cores: usize) -> String {
+    format!(
+        "# What a lock costs: answers\n\nMeasured on this machine, with {cores} CPUs. Other machines give other numbers; the shapes should be the same.\n"
+    )
+}
+
+/// The key to one experiment's questions.
+pub fn answer(number: usize, experiment: &dyn Experiment, record: &Record) -> String {
+    let (about, found) = (experiment.about(), &record.findings);
+    let mut out = format!("\n## {number}. {}\n", about.title);
+    for why in &record.noise {
+        let _ = writeln!(out, "\nNoisy machine: {why}.");
+    }
+    let _ = writeln!(out, "\n**a)** {}", says(&experiment.question()));
+    out += &right(&experiment.question(), found);
+    let _ = writeln!(out, "\n**b)** With {}:\n", record.knobs.join(" "));
+    for number in &found.numbers {
+        let _ = writeln!(out, "- {}: {}", number.name, format!("{:.3} {}", number.value, number.unit).trim_end());
+    }
+    let _ = writeln!(out, "\n**c)** {}\n\nExpected: {}. Source: {}.\n", found.saw, about.shape, about.source);
+    for check in &found.checks {
+        let verdict = match check.verdict {
+            Verdict::Holds => "as expected".to_owned(),
+            Verdict::Fails => format!("NOT as expected here, perhaps because {}", check.cause),
+            Verdict::NotHere => format!("not to be seen here: {}", check.cause),
+        };
+        let _ = writeln!(out, "- {}: {} ({verdict})", check.says, check.found);
+    }
+    let steps: Vec<&str> = experiment.steps().iter().map(|step| step.says).collect();
+    let _ = writeln!(out, "\n**d)** From step to step: {}.", steps.join("; "));
+    out
+}
+
+fn right(question: &Question, found: &Findings) -> String {
+    match question {
+        Question::Draw { series, at, .. } => {
+            let line = found.charts.first().and_then(|chart| chart.series.iter().find(|one| one.name == *series));
+            table(at, |x| line.and_then(|line| line.at(x)).map_or("not measured".to_owned(), |y| format!("{y:.2}")))
+        }
+        Question::Choose { of, .. } => match found.answer.and_then(|right| of.get(right)) {
+            Some(right) => format!("\nRight: {right}\n"),
+            None => "\nRight: none of them, on this machine.\n".to_owned(),
+        },
+    }
+}
+
+fn says(question: &Question) -> &'static str {
+    match question {
+        Question::Draw { says, .. } | Question::Choose { says, .. } => says,
+    }
+}
+
+/// A column for each place.
+fn table(at: &[f64], value: impl Fn(f64) -> String) -> String {
+    let line =
+        |cell: &dyn Fn(f64) -> String| at.iter().fold("|".to_owned(), |line, &x| line + &format!(" {} |", cell(x))) + "\n";
+    format!("\n{}{}{}", line(&|x| x.to_string()), line(&|_| "---".to_owned()), line(&value))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::lab::experiments;
+    use crate::lab::findings::{Axis, Chart, Check, Number, Series};
+    use crate::lab::record::SCHEMA;
+
+    fn record(findings: Findings) -> Record {
+        let (experiment, knobs) = ("x".into(), vec!["workers=2".into()]);
+        Record { schema: SCHEMA, experiment, knobs, seed: 1, cores: 2, noise: vec!["a dog barks".into()], findings }
+    }
+
+    #[test]
+    fn the_sheet_asks_of_each_experiment_and_gives_no_answer_away() {
+        let all = experiments::all();
+        let sheet = sheet(all);
+        for (n, experiment) in all.iter().enumerate() {
+            let about = experiment.about();
+            assert!(sheet.contains(&format!("\n## {}. {}\n", n + 1, about.title)), "{}", about.name);
+            assert!(
+                sheet.contains(says(&experiment.question())) && sheet.contains(&format!("`gristmill lab run {}`", about.name))
+            );
+            assert!(!sheet.contains(about.shape), "the shape of {} is the answer", about.name);
+        }
+        assert!(
+            sheet.contains("\n| 0 | 20 | 40 | 60 | 80 | 100 |\n| --- | --- |"),
+            "what is to be drawn has a cell for each place"
+        );
+    }
+
+    #[test]
+    fn the_key_has_what_was_measured_at_each_place_and_says_what_was_not_as_expected() {
+        let hold = experiments::named("hold").unwrap();
+        let series = vec![Series::measured("measured", [(0.0, vec![1.97]), (20.0, vec![1.9])])];
+        let chart = Chart { title: "t".into(), x: Axis::linear("x"), y: Axis::linear("y"), series, names: vec![] };
+        let checks = vec![Check::new("slower", false, "1.1 times".into(), "a busy machine")];
+        let numbers = vec![Number::new("speed-up", 1.5, "×")];
+        let key = answer(
+            2,
+            hold,
+            &record(Findings { charts: vec![chart], checks, numbers, saw: "Seen.".into(), ..Findings::default() }),
+        );
+        for part in [
+            "\n| 1.97 | 1.90 | not measured |",
+            "With workers=2:\n\n- speed-up: 1.500 ×\n",
+            "Seen.",
+            "- slower: 1.1 times (NOT as expected here, perhaps because a busy machine)",
+            "Noisy machine: a dog barks.",
+        ] {
+            assert!(key.contains(part), "{part}: {key}");
+        }
+    }
+
+    #[test]
+    fn the_key_names_the_right_choice_or_that_there_is_none() {
+        let death = experiments::named("death").unwrap();
+        let key = |answer| super::answer(1, death, &record(Findings { answer, ..Findings::default() }));
+        assert!(key(Some(1)).contains("\nRight: with the robust mutex alone\n"));
+        assert!(key(None).contains("\nRight: none of them, on this machine.\n"));
+    }
+}
