@@ -11,7 +11,7 @@ use super::results::Results;
 use super::session::{self, Progress};
 use super::work;
 use indicatif::{ProgressBar, ProgressStyle};
-use std::io::{IsTerminal, Write};
+use std::io::{ErrorKind, IsTerminal, Write};
 use std::os::fd::AsFd;
 
 /// How a run ended.
@@ -82,14 +82,23 @@ pub fn bench(options: &Options, all: Vec<Box<dyn Contender>>, command: &str, int
 }
 
 fn write(results: &Results, outputs: Vec<Option<Output>>, options: &Options) -> Result<()> {
-    // A reader that closes the output early has what it wants; the files are written all the same.
     let page = options.html.as_ref().map(|path| path.display().to_string());
-    let _ = std::io::stdout().write_all(terminal::report(results, look(), page.as_deref()).as_bytes());
+    // The files are written also if the terminal's report cannot be.
+    let printed = print(&terminal::report(results, look(), page.as_deref()));
     let forms = [json::write, csv::write, html::write];
     for (output, form) in outputs.into_iter().zip(forms) {
         output.map_or(Ok(()), |output| output.write(|to| form(results, to)))?;
     }
-    Ok(())
+    printed
+}
+
+/// To standard output. A reader that closes it early has what it wants.
+fn print(text: &str) -> Result<()> {
+    let mut stdout = std::io::stdout().lock();
+    match stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()) {
+        Err(why) if why.kind() != ErrorKind::BrokenPipe => Err(format!("cannot write output: {why}").into()),
+        _ => Ok(()),
+    }
 }
 
 /// Compares two runs that were kept as JSON.
@@ -98,7 +107,9 @@ pub fn compare(files: &Compare) -> Ending {
         (Ok(old), Ok(new)) => (old, new),
         (Err(why), _) | (_, Err(why)) => return Ending::Usage(why.to_string()),
     };
-    let _ = std::io::stdout().write_all(compare::report(&old, &new, look()).as_bytes());
+    if let Err(why) = print(&compare::report(&old, &new, look())) {
+        return Ending::Output(why.to_string());
+    }
     let slower = compare::changes(&old, &new).iter().any(compare::Change::regression);
     if slower { Ending::Slower } else { Ending::Done }
 }

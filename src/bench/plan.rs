@@ -119,6 +119,22 @@ impl Plan {
     pub fn first(&self, contender: &dyn Contender) -> Option<Shape> {
         self.cases.iter().map(|case| case.shape).find(|shape| takes(contender, shape))
     }
+
+    /// Whether it is measured how late payloads are: each says when it was due, and which one it is.
+    pub fn is_late(&self) -> bool {
+        let base = self.base();
+        base.payload >= 16 && base.pattern == Pattern::OneWay
+    }
+
+    /// Turns of these contenders, if nobody fails.
+    pub fn turns(&self, contenders: &[Box<dyn Contender>]) -> usize {
+        let taking = |shape: &Shape| contenders.iter().filter(|contender| takes(&***contender, shape)).count();
+        let cases: usize = self.cases.iter().map(|case| taking(&case.shape)).sum();
+        let base = taking(&self.base());
+        // One of them twice in the base figure.
+        let late = if self.is_late() { base * (1 + self.shares.len()) } else { 0 };
+        (cases + base.min(1) + late) * self.rounds + contenders.len() * self.kills
+    }
 }
 
 /// Whether a contender takes part in figures of a shape.

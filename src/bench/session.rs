@@ -39,6 +39,7 @@ pub struct Session<'a> {
     progress: &'a dyn Progress,
     rng: SmallRng,
     clock: f64,
+    /// That are over or under way, and all.
     turns: (usize, usize),
     partial: bool,
     skipped: Vec<Skipped>,
@@ -63,7 +64,6 @@ pub fn run(
     let mut environment = Environment::now();
     let before = Moment::now();
     let clock = measure::clock_cost();
-    let turns = contenders.len() * (plan.cases.len() + plan.shares.len() + 1) * plan.rounds + contenders.len() * plan.kills;
     let mut session = Session {
         contenders,
         plan,
@@ -72,7 +72,7 @@ pub fn run(
         progress,
         rng: SmallRng::seed_from_u64(seed),
         clock,
-        turns: (0, turns),
+        turns: (0, plan.turns(contenders)),
         partial: false,
         skipped: vec![],
         entries: vec![],
@@ -81,6 +81,7 @@ pub fn run(
     session.throughput();
     session.latency();
     session.kill_all();
+    progress.at(session.turns.0, session.turns.1, "");
     environment.load_after = environment::load();
     let self_tests = self_tests::all(&session.entries, &session.skipped, clock);
     let noise = noise(&environment, &before, &Moment::now(), &session.entries);
@@ -150,9 +151,10 @@ impl Session<'_> {
     /// At a rate that is the same for all, and at shares of the median rate that each had in the base shape.
     fn latency(&mut self) {
         let shape = self.plan.base();
-        if shape.payload < 16 || shape.pattern != Pattern::OneWay {
+        if !self.plan.is_late() {
             return;
         }
+        let all = self.contenders.iter().filter(|contender| takes(&***contender, &shape)).count();
         let rates: Vec<Option<f64>> = (0..self.contenders.len())
             .map(|contender| {
                 let name = self.info(contender).name;
@@ -177,6 +179,7 @@ impl Session<'_> {
                 };
                 players.push(Player { contender, aim: Aim::Latency { rate }, pace: Some(pace), again: false, idle: false });
             }
+            self.leave_out((all - players.len()) * self.plan.rounds);
             self.play_case(Case { axis: Axis::Latency, shape }, players);
         }
     }
@@ -184,6 +187,10 @@ impl Session<'_> {
     /// All players in all rounds: each round in an order of its own, and the next one in the reverse of that.
     fn play_case(&mut self, case: Case, mut players: Vec<Player>) {
         let too_many = self.allowed.as_ref().and_then(|allowed| allowed.refuses(&case.shape));
+        if too_many.is_some() {
+            let taking = players.iter().filter(|player| takes(&*self.contenders[player.contender], &case.shape)).count();
+            self.leave_out(taking * self.plan.rounds);
+        }
         players.retain(|player| match self.contenders[player.contender].refuses(&case.shape).or_else(|| too_many.clone()) {
             Some(why) => {
                 self.skip(player.contender, Some(case.shape), why);
@@ -203,6 +210,7 @@ impl Session<'_> {
             for &at in &order {
                 // Who has failed twice fails again, and may take a minute each time.
                 if self.partial || failures[at].len() > 1 {
+                    self.leave_out(1);
                     continue;
                 }
                 match self.turn(players[at], &case.shape) {
@@ -241,7 +249,11 @@ impl Session<'_> {
 
     fn tell(&mut self, name: &str, shape: &Shape) {
         self.progress.at(self.turns.0, self.turns.1, &format!("{name}, {shape}"));
-        self.turns.0 = (self.turns.0 + 1).min(self.turns.1);
+        self.turns.0 += 1;
+    }
+
+    fn leave_out(&mut self, turns: usize) {
+        self.turns.1 -= turns;
     }
 
     fn kill_all(&mut self) {
@@ -250,7 +262,10 @@ impl Session<'_> {
             let name = contender.info().name;
             // The base shape, or for who has no part in that the first one in which it has; somebody must be left to go on.
             let shapes = self.plan.cases.iter().map(|case| Shape { consumers: case.shape.consumers.max(2), ..case.shape });
-            let Some(shape) = { shapes }.find(|shape| takes(contender, shape)) else { continue };
+            let Some(shape) = { shapes }.find(|shape| takes(contender, shape)) else {
+                self.leave_out(self.plan.kills);
+                continue;
+            };
             // Who could not run at all has been told of.
             let ran = self.entries.iter().any(|entry| entry.contender == name && entry.shape.pattern == shape.pattern);
             // One is to look, several are to quote.
@@ -258,8 +273,9 @@ impl Session<'_> {
                 if self.plan.kills > 1 { (kill::PATIENT, kill::CALL) } else { (kill::SHORT, kill::SHORT_CALL) };
             let limits = Limits { ready: GRACE, over: if shape.pattern == Pattern::OneWay { GRACE } else { call } };
             let mut fates = vec![];
-            for _ in 0..self.plan.kills {
+            for tried in 0..self.plan.kills {
                 if self.partial || !ran || fates.first() == Some(&Fate::NoProcess) || kill::hangs_for_good(&fates) {
+                    self.leave_out(self.plan.kills - tried);
                     break;
                 }
                 let after = Duration::from_micros(self.rng.random_range(2_000..30_000));

@@ -13,7 +13,7 @@ use std::time::Duration;
 const LIMIT: Duration = Duration::from_secs(30);
 const LIMITS: Limits = Limits { ready: LIMIT, over: LIMIT };
 
-fn shape(payload: usize, producers: usize, consumers: usize, batch: usize) -> Shape {
+pub fn shape(payload: usize, producers: usize, consumers: usize, batch: usize) -> Shape {
     Shape { pattern: Pattern::OneWay, payload, producers, consumers, batch, capacity: 8, work: 0 }
 }
 

@@ -30,6 +30,7 @@ fn main() {
     turns::a_panic_is_the_turns_failure_and_goes_no_further();
     attempts::a_slow_start_is_no_hang_and_who_hangs_has_been_killed();
     turns::who_is_ended_by_an_interruption_has_not_failed();
+    turns::the_last_turn_of_a_run_is_told_as_the_last_one();
     families::the_engines_pool_has_all_jobs_worked_on_and_goes_on_when_a_worker_dies();
     families::the_engines_pool_has_started_when_all_its_workers_have();
     families::start_up_lasts_until_the_last_worker_is_ready();
@@ -41,5 +42,5 @@ fn main() {
     let me = std::process::id();
     let children = std::fs::read_to_string(format!("/proc/{me}/task/{me}/children")).unwrap();
     assert_eq!(children, "", "processes are left");
-    println!("test result: ok. 11 passed; 0 failed");
+    println!("test result: ok. 12 passed; 0 failed");
 }

@@ -1,9 +1,11 @@
 //! `gristmill bench`, from outside: its files, what it says when one cannot be written, and the comparison of two runs.
 
-use super::run::{Folder, gristmill, run};
+use super::run::{Folder, gristmill, run, start};
 use std::ffi::OsStr;
+use std::fs::OpenOptions;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
+use std::process::Stdio;
 
 fn shown(path: &Path) -> &str {
     path.to_str().unwrap()
@@ -31,6 +33,9 @@ fn a_run_writes_its_files_and_can_be_compared_with_itself_and_with_a_slower_one(
     let slow = folder.file("slow.json", slower.to_string());
     let worse = run(gristmill(&["bench", "compare", shown(&json), shown(&slow)]));
     assert!(worse.code == 1 && worse.out().contains("Slower or dearer"), "{}: {}", worse.code, worse.out());
+    let full = Stdio::from(OpenOptions::new().write(true).open("/dev/full").unwrap());
+    let lost = start(gristmill(&["bench", "compare", shown(&json), shown(&slow)]), Some(full)).end();
+    assert_eq!((lost.only_line(), lost.code), ("gristmill: cannot write output: No space left on device", 4));
     let better = run(gristmill(&["bench", "compare", shown(&slow), shown(&json)]));
     assert!(better.code == 0 && better.out().contains("Faster or cheaper"), "{}: {}", better.code, better.out());
 }

@@ -175,13 +175,14 @@ fn losses(results: &Results, figures: &[Figure], say: &mut dyn FnMut(&str, bool)
     );
     let count = format!("first in {}, behind in {certain}, behind by no more than chance in {within}", standing.first);
     say(&format!("  {count}; {} without a rival", standing.alone), false);
-    for loss in standing.losses.iter().take(LOSSES) {
+    // The certain ones are the first.
+    for loss in standing.losses.iter().take(certain.min(LOSSES)) {
         let by = loss.ratio.map_or("has some, the other none".into(), |r| format!("{} times worse", ratio(r)));
         let what = format!("{} {by} than {}", loss.value.noun(), loss.rival.info.name);
         say(&format!("  {}: {what}; {}", loss.ours.info.name, loss.figure.title()), false);
     }
-    if standing.losses.len() > LOSSES {
-        say(&format!("  and {} more, in the page", standing.losses.len() - LOSSES), false);
+    if certain > LOSSES {
+        say(&format!("  and {} more, in the page", certain - LOSSES), false);
     }
 }
 
