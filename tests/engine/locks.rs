@@ -4,14 +4,16 @@
 //! again while it cannot move, and it is killed if one still names it. What it had in hand at that moment is known exactly, so what may be done twice is known too.
 
 use crate::harness::{list, wait_for};
-use crate::system::{go_on, kill, stop};
+use crate::system::{go_on, kill, stopped};
 use crate::view::View;
 use crate::workers::{check_results, echo_jobs};
 use gristmill::layout::State;
+use gristmill::sys::limits;
+use gristmill::sys::pidfd::Pidfd;
 use gristmill::{JoinableQueue, Mill, Queue, WaitPolicy};
 use rand::seq::IndexedRandom;
 use rand::{RngExt, SeedableRng};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::*};
 
 list! {
@@ -93,7 +95,7 @@ fn in_hand(view: &View, id: u16) -> Vec<usize> {
 fn kill_owners(policy: WaitPolicy) {
     const EACH: u32 = 1;
     // On one processor nobody is seen inside a lock, but by rare chance: there stepped.rs alone meets these states.
-    let alone = gristmill::sys::limits::cpus() == 1;
+    let (alone, cpus) = (limits::cpus() == 1, limits::cpu_numbers());
     let most = if alone { 1000 } else { 60_000 };
     let mut random = rand::rngs::StdRng::seed_from_u64(crate::numbers::seed());
     let busy = busy(policy);
@@ -102,10 +104,18 @@ fn kill_owners(policy: WaitPolicy) {
     let (mut tries, mut kills, mut running) = (0, 0, 0);
     let mut may_repeat = BTreeSet::new();
     let mut seen = BTreeSet::new();
+    // A lock is held for less than it takes to look a process up in /proc: who is to be stopped in it must be at hand.
+    let mut handles = BTreeMap::new();
     let got = std::thread::scope(|scope| {
         let feeder = scope.spawn(|| feed(&busy, &end, &numbers));
         while tries < most && aims.iter().any(|a| a.1 < EACH) && !feeder.is_finished() {
             let pids: Vec<u32> = busy.daemons.pids().into_iter().filter(|p| !seen.contains(p)).collect();
+            // Who shares a CPU with all workers finds them where they gave it away, which is never inside a lock, and may stay there for ever.
+            if tries % 64 == 0
+                && let Some(&cpu) = cpus.choose(&mut random)
+            {
+                limits::pin(cpu).unwrap();
+            }
             // One that has a lock that is still wanted, or had it a moment ago; else any.
             let wanted: Vec<_> =
                 busy.view.locks().into_iter().zip(&aims).filter(|(_, a)| a.1 < EACH).map(|(l, _)| l.1).collect();
@@ -115,7 +125,12 @@ fn kill_owners(policy: WaitPolicy) {
             let pid = owner.and_then(pid_of).filter(|p| pids.contains(p)).or_else(|| pids.choose(&mut random).copied());
             let Some(pid) = pid else { continue };
             let Some(id) = busy.view.id_of(pid) else { continue };
-            assert!(stop(pid), "worker {pid} died by itself");
+            // The signal takes longer to arrive than a lock is held: sent at once it would always come just after.
+            (0..random.random_range(0..200)).for_each(|_| std::hint::spin_loop());
+            let Ok(handle) = handles.entry(pid).or_insert_with(|| Pidfd::open(pid)) else {
+                panic!("worker {pid} died by itself")
+            };
+            assert!(handle.kill(libc::SIGSTOP).is_ok() && stopped(pid), "worker {pid} died by itself");
             tries += 1;
             let met = in_hand(&busy.view, id);
             // The number of what it runs; its slot cannot change while it is stopped.

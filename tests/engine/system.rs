@@ -45,6 +45,11 @@ pub fn ticks(pid: u32) -> u64 {
 /// Stops a process and waits until it has stopped; whether it has, and not ended.
 pub fn stop(pid: u32) -> bool {
     kill(pid, libc::SIGSTOP);
+    stopped(pid)
+}
+
+/// Waits until a process that was told to stop has stopped; whether it has, and not ended.
+pub fn stopped(pid: u32) -> bool {
     loop {
         match state(pid) {
             Some('T' | 't') => return true,
