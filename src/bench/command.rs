@@ -3,7 +3,7 @@
 use super::allowed::Allowed;
 use super::contender::{Contender, Result};
 use super::options::{self, Compare, Options};
-use super::output::Output;
+use super::output::{Output, print};
 use super::plan::Plan;
 use super::report::terminal::Look;
 use super::report::{compare, csv, html, json, terminal};
@@ -11,7 +11,7 @@ use super::results::Results;
 use super::session::{self, Progress};
 use super::work;
 use indicatif::{ProgressBar, ProgressStyle};
-use std::io::{ErrorKind, IsTerminal, Write};
+use std::io::IsTerminal;
 use std::os::fd::AsFd;
 
 /// How a run ended.
@@ -90,15 +90,6 @@ fn write(results: &Results, outputs: Vec<Option<Output>>, options: &Options) -> 
         output.map_or(Ok(()), |output| output.write(|to| form(results, to)))?;
     }
     printed
-}
-
-/// To standard output. A reader that closes it early has what it wants.
-fn print(text: &str) -> Result<()> {
-    let mut stdout = std::io::stdout().lock();
-    match stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()) {
-        Err(why) if why.kind() != ErrorKind::BrokenPipe => Err(format!("cannot write output: {why}").into()),
-        _ => Ok(()),
-    }
 }
 
 /// Compares two runs that were kept as JSON.

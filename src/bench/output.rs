@@ -1,8 +1,8 @@
-//! Files that a run writes, opened before it: not an hour later it shall be found out that one cannot be written.
+//! What a run writes: files, opened before it, since not an hour later it shall be found out that one cannot be written; and standard output.
 
 use super::contender::Result;
 use std::fs::{File, OpenOptions};
-use std::io::{BufWriter, Error, Seek, Write};
+use std::io::{BufWriter, Error, ErrorKind, Seek, Write};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
@@ -71,6 +71,18 @@ impl Output {
         if self.made {
             let _ = std::fs::remove_file(&self.path);
         }
+    }
+}
+
+/// To standard output. A reader that closes it early has what it wants.
+///
+/// # Errors
+/// If it cannot be written, a closed reader excepted.
+pub fn print(text: &str) -> Result<()> {
+    let mut stdout = std::io::stdout().lock();
+    match stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()) {
+        Err(why) if why.kind() != ErrorKind::BrokenPipe => Err(format!("cannot write output: {why}").into()),
+        _ => Ok(()),
     }
 }
 

@@ -3,7 +3,8 @@
 use super::exit::Exit;
 use super::text::{plain, say, shown};
 use gristmill::bench::typed::Stop;
-use gristmill::lab::command::{self, Ending};
+use gristmill::lab::command;
+use gristmill::lab::ending::Ending;
 use gristmill::lab::options::Options;
 
 /// Runs experiments.
@@ -20,12 +21,14 @@ pub fn lab(options: &Options) -> Exit {
         exit
     };
     match command::lab(options, &|| stop.signal().is_some()) {
-        Ending::Done => Exit::Success,
-        Ending::Unexpected => Exit::JobsFailed,
-        Ending::Interrupted if stop.signal() == Some(signal_hook::consts::SIGTERM) => Exit::Terminated,
-        Ending::Interrupted => Exit::Interrupted,
-        Ending::Usage(why) => told(&why, Exit::Usage),
-        Ending::Output(why) => told(&why, Exit::Output),
-        Ending::Engine(why) => told(&why, Exit::Engine),
+        Ok(()) => Exit::Success,
+        Err(ending) => match ending {
+            Ending::Unexpected => Exit::JobsFailed,
+            Ending::Interrupted if stop.signal() == Some(signal_hook::consts::SIGTERM) => Exit::Terminated,
+            Ending::Interrupted => Exit::Interrupted,
+            Ending::Usage(why) => told(&why, Exit::Usage),
+            Ending::Output(why) => told(&why, Exit::Output),
+            Ending::Engine(why) => told(&why, Exit::Engine),
+        },
     }
 }

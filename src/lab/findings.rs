@@ -16,8 +16,17 @@ pub struct Findings {
     pub checks: Vec<Check>,
     /// Which answer to the question was right, if there was a choice.
     pub answer: Option<usize>,
-    /// A picture in letters: who did what, one step a line.
-    pub trace: Vec<String>,
+    /// A picture in letters.
+    pub trace: Trace,
+}
+
+/// A picture in letters: what happened, a line each. Empty where there is none.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Trace {
+    /// What it shows.
+    pub title: String,
+    /// Its lines.
+    pub lines: Vec<String>,
 }
 
 /// A chart.
@@ -169,6 +178,8 @@ pub enum Verdict {
     Holds,
     /// It is not.
     Fails,
+    /// It is not, and no machine can be the cause: something of this build is at fault.
+    Wrong,
     /// This machine has too few CPUs to show it.
     NotHere,
 }
@@ -178,6 +189,12 @@ impl Check {
     pub fn new(says: &str, holds: bool, found: String, cause: &str) -> Check {
         let verdict = if holds { Verdict::Holds } else { Verdict::Fails };
         Check { says: says.to_owned(), verdict, found, cause: if holds { String::new() } else { cause.to_owned() } }
+    }
+
+    /// That something is so on each machine, however busy.
+    pub fn certain(says: &str, holds: bool, found: String) -> Check {
+        let check = Check::new(says, holds, found, "a fault of this build: please report it");
+        if holds { check } else { Check { verdict: Verdict::Wrong, ..check } }
     }
 
     /// The same, if there are so many CPUs; without them nothing is judged.
@@ -190,9 +207,37 @@ impl Check {
     }
 }
 
+impl Findings {
+    /// What is to be read before [`Findings::saw`] if the shape is not the expected one, of which those words speak.
+    pub fn doubt(&self) -> Option<String> {
+        let missing = |check: &&Check| matches!(check.verdict, Verdict::Fails | Verdict::Wrong);
+        let missing: Vec<String> =
+            self.checks.iter().filter(missing).map(|check| format!("{} ({})", check.says, check.found)).collect();
+        (!missing.is_empty()).then(|| {
+            format!(
+                "This run has not shown all that is expected. Missing: {}. So read the explanation with doubt: its numbers are of this run, its reasons \
+                 of what is expected. Run it again, for longer, with nothing else running.",
+                missing.join("; ")
+            )
+        })
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn who_reads_of_a_shape_that_was_not_there_is_told_first() {
+        let of = |checks| Findings { checks, ..Findings::default() };
+        let holds = Check::new("slow", true, "9 times".into(), "x");
+        let found = of(vec![holds.clone(), Check::new("fast", false, "1.1 times".into(), "x")]);
+        assert!(found.doubt().is_some_and(|doubt| doubt.contains("Missing: fast (1.1 times).")));
+        let found = of(vec![holds, Check::new("x", false, String::new(), "x").with_cores(4, 2)]);
+        assert!(found.doubt().is_none());
+        assert_eq!(Check::certain("x", false, String::new()).verdict, Verdict::Wrong);
+        assert_eq!(Check::certain("x", true, String::new()).verdict, Verdict::Holds);
+    }
 
     #[test]
     fn a_check_that_holds_has_no_cause_and_one_that_fails_has_it() {

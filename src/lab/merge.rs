@@ -5,7 +5,7 @@ use crate::bench::contender::Result;
 use crate::bench::statistics::median;
 use csv::{ErrorKind, Reader, StringRecord, Writer};
 use std::collections::{HashMap, HashSet};
-use std::io::{Read, Write};
+use std::io::Read;
 
 /// Of [`COLUMNS`], what says which point it is; the rest is what was found there, and on how many CPUs.
 const KEY: [usize; 7] = [0, 1, 3, 4, 5, 6, 7];
@@ -21,16 +21,23 @@ struct Point {
     medians: Vec<f64>,
 }
 
-/// Merges files, each with its name, and writes a line for each point, in the order in which they first occur.
+/// Merges files, each with its name, into a line for each point, in the order in which they first occur.
 ///
 /// # Errors
-/// In one line, with the file and the line in it: what is no CSV of a run. Or if it cannot be written.
-pub fn merge<R: Read>(files: impl IntoIterator<Item = (String, R)>, to: impl Write) -> Result<()> {
+/// In one line, with the file and the line in it: what is no CSV of a run, or is the same as another file.
+pub fn merge<R: Read>(files: impl IntoIterator<Item = (String, R)>) -> Result<String> {
     let mut points: Vec<Point> = vec![];
     let mut places = HashMap::new();
-    for (name, file) in files {
+    let mut texts = HashMap::new();
+    for (name, mut file) in files {
+        let mut text = vec![];
+        file.read_to_end(&mut text).map_err(|why| format!("{name}: {why}"))?;
+        // No two machines measure the same to the last digit: it would count as two.
+        if let Some(other) = texts.insert(text.clone(), name.clone()) {
+            return Err(format!("{name}: it is the same as {other}").into());
+        }
         let mut seen = HashSet::new();
-        read(&name, file, |record, cores, median| {
+        read(&name, text.as_slice(), |record, cores, median| {
             let key: Vec<String> = KEY.iter().map(|&column| record[column].to_owned()).collect();
             // It would count as two machines.
             if !seen.insert(key.clone()) {
@@ -45,7 +52,7 @@ pub fn merge<R: Read>(files: impl IntoIterator<Item = (String, R)>, to: impl Wri
             Ok(())
         })?;
     }
-    let mut csv = Writer::from_writer(to);
+    let mut csv = Writer::from_writer(vec![]);
     let columns = KEY.map(|column| COLUMNS[column]);
     csv.write_record(columns.iter().chain(&["machines", "least_cores", "most_cores", "median", "low", "high"]))?;
     for Point { key, cores, medians } in &points {
@@ -55,7 +62,7 @@ pub fn merge<R: Read>(files: impl IntoIterator<Item = (String, R)>, to: impl Wri
         let middle = median(medians).map_or(String::new(), |y| y.to_string());
         csv.write_record(key.iter().chain(&[machines, least, most, middle, bound(f64::min), bound(f64::max)]))?;
     }
-    Ok(csv.flush()?)
+    Ok(String::from_utf8(csv.into_inner()?)?)
 }
 
 /// Gives each line's fields, CPUs and median.
@@ -101,9 +108,7 @@ mod tests {
     const HEAD: &str = "experiment,knobs,cores,chart,series,origin,x,name,median,low,high\n";
 
     fn merged(files: &[String]) -> Result<String> {
-        let mut to = vec![];
-        let files = files.iter().enumerate().map(|(n, text)| (format!("{n}.csv"), text.as_bytes()));
-        merge(files, &mut to).map(|()| String::from_utf8(to).unwrap())
+        merge(files.iter().enumerate().map(|(n, text)| (format!("{n}.csv"), text.as_bytes())))
     }
 
     fn refused(second: &str) -> String {
@@ -135,7 +140,7 @@ mod tests {
         assert_eq!(says("hold,,2,c,s,measured,0,,1,1,high"), "1.csv:3: high is no number: 'high'");
         assert_eq!(says(good.trim_end()), "1.csv:3: the same point again");
         let bytes = [HEAD.as_bytes(), b"\xff,,2,c,s,measured,0,,1,1,1\n"].concat();
-        let why = merge([("x.csv".to_owned(), &*bytes)], std::io::sink()).unwrap_err();
+        let why = merge([("x.csv".to_owned(), &*bytes)]).unwrap_err();
         assert_eq!(why.to_string(), "x.csv:2: it is no UTF-8");
     }
 }

@@ -5,6 +5,7 @@
 
 pub mod command;
 mod crew;
+pub mod ending;
 mod experiment;
 mod experiments;
 mod findings;

@@ -70,23 +70,17 @@ pub fn report(
         out.push_str(&table(chart, width));
         out.push('\n');
     }
-    if !findings.trace.is_empty() {
-        out.push_str("One after the other, as it happened\n");
-        findings.trace.iter().for_each(|line| out.push_str(&format!("  {line}\n")));
+    if !findings.trace.lines.is_empty() {
+        let _ = writeln!(out, "{}", findings.trace.title);
+        findings.trace.lines.iter().for_each(|line| out.push_str(&format!("  {line}\n")));
         out.push('\n');
     }
     for figure in &findings.numbers {
         let _ = writeln!(out, "  {}: {}", figure.name, format!("{} {}", number(figure.value), figure.unit).trim_end());
     }
     out.push_str("\nWhat you saw, and why\n");
+    findings.doubt().iter().for_each(|doubt| out.push_str(&indented(doubt, width, 2)));
     out.push_str(&indented(&findings.saw, width, 2));
-    if findings.checks.iter().any(|check| check.verdict == Verdict::Fails) {
-        out.push_str(&indented(
-            "Not all of it is as expected: what is said may not hold of this run. See the shape.",
-            width,
-            2,
-        ));
-    }
     if let (Question::Choose { of, .. }, Some(right)) = (question, findings.answer) {
         let choice = of.get(right).copied().unwrap_or_default();
         out.push_str(&indented(&format!("Right was {}. {choice}", right + 1), width, 2));
@@ -115,11 +109,12 @@ pub fn checks(findings: &Findings, width: usize) -> String {
         let verdict = match check.verdict {
             Verdict::Holds => "as expected",
             Verdict::Fails => "NOT as expected",
+            Verdict::Wrong => "WRONG",
             Verdict::NotHere => "not to be seen here",
         };
         let cause = match check.verdict {
             Verdict::Holds => String::new(),
-            Verdict::Fails => format!("; the cause may be: {}", check.cause),
+            Verdict::Fails | Verdict::Wrong => format!("; the cause may be: {}", check.cause),
             Verdict::NotHere => format!("; {}", check.cause),
         };
         for line in wrapped(&format!("{verdict}: {}: {}{cause}", check.says, check.found), width.saturating_sub(2), 2) {
@@ -208,6 +203,7 @@ fn aligned(heads: Vec<String>, rows: impl Iterator<Item = Vec<String>>) -> Strin
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::lab::findings::Trace;
     use crate::lab::findings::{Axis, Check, Number};
 
     fn chart(series: usize) -> Chart {
@@ -253,14 +249,15 @@ mod tests {
             saw: "That.".into(),
             checks: vec![Check::new("level", false, "steep".into(), "a slope")],
             answer: Some(1),
-            trace: vec!["one".into()],
+            trace: Trace { title: "as it happened".into(), lines: vec!["one".into()] },
         };
         let steps = [Step { says: "all at once", code: "one();\ntwo();" }];
         let said = report(&about, &question, &steps, &findings, &["a dog barks".into()], 80);
         for part in [
             "noisy machine: a dog barks\n",
             "  a lock: 12 ns\n",
-            "What you saw, and why\n  That.\n  Not all of it is as expected: what is said may not hold of this run. See the\n  shape.\n  Right was 2. that\n",
+            "What you saw, and why\n  This run has not shown all that is expected. Missing: level (steep). So read",
+            "\n  That.\n  Right was 2. that\n",
             "  NOT as expected: level: steep; the cause may be: a slope\n",
             "  // all at once\n  one();\n  two();\n",
             "as it happened\n  one\n",

@@ -54,6 +54,11 @@ impl<'a> Watch<'a> {
             self.alone.set(true);
         }
     }
+
+    /// Whether the one who started it wants it to stop.
+    pub fn told_to_stop(&self) -> bool {
+        (self.interrupted)()
+    }
 }
 
 impl Watcher for Watch<'_> {
@@ -76,6 +81,6 @@ impl Watcher for Watch<'_> {
     }
 
     fn interrupted(&self) -> bool {
-        self.alone.get() || (self.interrupted)()
+        self.alone.get() || self.told_to_stop()
     }
 }

@@ -62,11 +62,12 @@ pub fn answer(number: usize, experiment: &dyn Experiment, record: &Record) -> St
     for number in &found.numbers {
         let _ = writeln!(out, "- {}: {}", number.name, format!("{:.3} {}", number.value, number.unit).trim_end());
     }
-    let _ = writeln!(out, "\n**c)** {}\n\nExpected: {}. Source: {}.\n", found.saw, about.shape, about.source);
+    let doubt = found.doubt().map_or(String::new(), |doubt| doubt + "\n\n");
+    let _ = writeln!(out, "\n**c)** {doubt}{}\n\nExpected: {}. Source: {}.\n", found.saw, about.shape, about.source);
     for check in &found.checks {
         let verdict = match check.verdict {
             Verdict::Holds => "as expected".to_owned(),
-            Verdict::Fails => format!("NOT as expected here, perhaps because {}", check.cause),
+            Verdict::Fails | Verdict::Wrong => format!("NOT as expected here, perhaps because {}", check.cause),
             Verdict::NotHere => format!("not to be seen here: {}", check.cause),
         };
         let _ = writeln!(out, "- {}: {} ({verdict})", check.says, check.found);

@@ -69,9 +69,29 @@ fn a_check_names_what_it_has_found_and_its_code_says_whether_all_is_as_expected(
     // As one line: it breaks where the width ends.
     let out = ended.out().split_whitespace().collect::<Vec<_>>().join(" ");
     assert!(out.starts_with("sharing (seed ") && out.contains(": far apart a count is"), "{out}");
-    let unexpected = out.contains("NOT as expected: ");
+    let last = out.rsplit("(seed ").next().unwrap();
+    let unexpected = last.contains("NOT as expected: ");
     assert_eq!(ended.code, i32::from(unexpected), "{out}");
-    assert_eq!(unexpected, out.contains("the cause may be: "), "{out}");
+    assert_eq!(unexpected, last.contains("the cause may be: "), "{out}");
+    let (holds, fails) = if unexpected { (0, 1) } else { (1, 0) };
+    assert!(out.ends_with(&format!("{holds} as expected, 0 not to be seen here, {fails} not as expected, 0 wrong")), "{out}");
+    // What is missing is looked for again, twice.
+    assert_eq!(out.matches("sharing, again (seed ").count(), out.matches("NOT as expected: ").count().min(2), "{out}");
+}
+
+#[test]
+fn a_full_disk_is_told() {
+    for args in [&["list"][..], &["worksheet"], &["run", "hold", "--seconds", "1"]] {
+        let full = std::fs::File::options().write(true).open("/dev/full").unwrap();
+        let mut command = gristmill(&[&["lab"], args].concat());
+        let ended = command.stdout(full).output().unwrap();
+        let told = String::from_utf8(ended.stderr).unwrap();
+        assert!(
+            ended.status.code() == Some(4) && told.contains("cannot write output: "),
+            "{args:?}: {:?}: {told}",
+            ended.status
+        );
+    }
 }
 
 /// The terminal sends Ctrl-C to the whole group.
@@ -123,5 +143,13 @@ fn a_file_of_no_run_is_refused_with_its_name_and_line_and_one_of_a_run_is_merged
     assert!(ended.code == 2 && ended.out().is_empty(), "{}: {}", ended.code, ended.out());
     assert!(ended.only_line().ends_with("bad.csv:2: median is no number: 'fast'"), "{}", ended.err);
     let ended = merge(&good);
-    assert!(ended.code == 0 && ended.out().ends_with("hold,workers=2,c,s,measured,0,,2,2,2,1.5,1.5,1.5\n"), "{}", ended.out());
+    assert!(
+        ended.code == 2 && ended.only_line().contains("good.csv: it is the same as "),
+        "one machine is not two: {}",
+        ended.err
+    );
+    let other = folder.0.join("other.csv");
+    std::fs::write(&other, format!("{head}hold,workers=2,4,c,s,measured,0,,2.5,2,3\n")).unwrap();
+    let ended = merge(&other);
+    assert!(ended.code == 0 && ended.out().ends_with("hold,workers=2,c,s,measured,0,,2,2,4,2,1.5,2.5\n"), "{}", ended.out());
 }

@@ -6,7 +6,7 @@ use crate::bench::statistics::Interval;
 use crate::bench::work::Work;
 use crate::lab::crew::{Crew, Worker};
 use crate::lab::experiment::{About, Experiment, Question, Step};
-use crate::lab::findings::{Axis, Chart, Check, Findings, Number, Series};
+use crate::lab::findings::{Axis, Chart, Check, Findings, Number, Series, Trace};
 use crate::lab::gate::Gate;
 use crate::lab::knobs::{Knob, Knobs};
 use crate::lab::laboratory::Lab;
@@ -350,7 +350,7 @@ fn findings(chosen: &[usize], outcomes: &[Outcome], cores: usize) -> Findings {
         saw: saw.join(" "),
         checks,
         answer: Some(answer),
-        trace,
+        trace: Trace { title: "What became of each (medians of the rounds)".to_owned(), lines: trace },
     }
 }
 
@@ -381,7 +381,7 @@ mod tests {
         );
         assert_eq!(found.answer, Some(0));
         assert!(
-            found.trace[8].contains("DEADLOCK after 100 turns") && !found.trace[9].contains("DEADLOCK"),
+            found.trace.lines[8].contains("DEADLOCK after 100 turns") && !found.trace.lines[9].contains("DEADLOCK"),
             "{:?}",
             found.trace
         );

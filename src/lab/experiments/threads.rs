@@ -70,7 +70,7 @@ impl Experiment for Threads {
                 _ => touching(lab, &at, time, Crew { members, size: 1 }, pages),
             }
         })?;
-        Ok(findings(costs))
+        Ok(findings(lab.cores, costs))
     }
 }
 
@@ -100,7 +100,7 @@ fn touching(lab: &Lab<'_>, at: &str, time: std::time::Duration, crew: Crew, page
     Ok(round.tallies[0].notes[0] as f64 / pages as f64)
 }
 
-fn findings(mut costs: Vec<Vec<f64>>) -> Findings {
+fn findings(cores: usize, mut costs: Vec<Vec<f64>>) -> Findings {
     let threads = costs.split_off(NAMES.len());
     let line =
         |name, costs: Vec<Vec<f64>>| Series::measured(name, costs.into_iter().enumerate().map(|(n, all)| (n as f64, all)));
@@ -108,11 +108,13 @@ fn findings(mut costs: Vec<Vec<f64>>) -> Findings {
     let value = |series: &Series, n: usize| series.at(n as f64).unwrap_or(f64::NAN);
     let ratio = |n| value(&processes, n) / value(&threads, n);
     let saw = format!(
-        "A lock that nobody else wants took {:.0} ns in a process and {:.0} ns in a thread; an item through a ring {:.0} and {:.0} ns. The same \
+        "A lock that nobody else wants took {:.0} ns in a process and {:.0} ns in a thread; one that two wanted {:.0} and {:.0} ns; an item through a ring {:.0} and {:.0} ns. The same \
          instructions on the same memory cost the same: a CPU does not know whose it is. The first touch of a page took {:.0} ns in a process and \
          {:.0} ns in a thread: each process has page tables of its own, and the kernel fills them when a page is first touched; threads share theirs.",
         value(&processes, 0),
         value(&threads, 0),
+        value(&processes, 1),
+        value(&threads, 1),
         value(&processes, 2),
         value(&threads, 2),
         value(&processes, 3),
@@ -122,6 +124,20 @@ fn findings(mut costs: Vec<Vec<f64>>) -> Findings {
     let busy = "other programs need the CPUs";
     let checks = vec![
         Check::new(says, (0.6..1.67).contains(&ratio(0)), format!("{:.2} times", ratio(0)), busy),
+        Check::new(
+            "a lock that two want costs about the same in both (less than three times either way)",
+            (0.33..3.0).contains(&ratio(1)),
+            format!("{:.2} times", ratio(1)),
+            busy,
+        )
+        .with_cores(2, cores),
+        Check::new(
+            "an item through a ring costs about the same in both (less than three times either way)",
+            (0.33..3.0).contains(&ratio(2)),
+            format!("{:.2} times", ratio(2)),
+            busy,
+        )
+        .with_cores(2, cores),
         Check::new(
             "the first touch costs a process more than a thread",
             ratio(3) > 1.3,
@@ -161,9 +177,9 @@ mod tests {
 
     #[test]
     fn the_same_lock_and_another_first_touch_hold_and_the_contrary_fails() {
-        let of = |costs: [f64; 8]| findings(costs.map(|one| vec![one; 3]).to_vec()).checks;
+        let of = |costs: [f64; 8]| findings(2, costs.map(|one| vec![one; 3]).to_vec()).checks;
         assert!(of([20.0, 90.0, 100.0, 300.0, 20.0, 90.0, 100.0, 3.0]).iter().all(|check| check.verdict == Verdict::Holds));
-        let checks = of([90.0, 90.0, 100.0, 3.0, 20.0, 90.0, 100.0, 3.0]);
+        let checks = of([90.0, 900.0, 10.0, 3.0, 20.0, 90.0, 100.0, 3.0]);
         assert!(checks.iter().all(|check| check.verdict == Verdict::Fails && !check.cause.is_empty()));
     }
 }

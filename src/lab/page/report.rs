@@ -55,10 +55,12 @@ fn part(experiment: &dyn Experiment, record: &Record) -> Result<String> {
             values(chart)
         );
     }
-    if !findings.trace.is_empty() {
-        body += &format!("<h3>One after the other, as it happened</h3>\n<pre>{}</pre>\n", escape(&findings.trace.join("\n")));
+    let trace = &findings.trace;
+    if !trace.lines.is_empty() {
+        body += &format!("<h3>{}</h3>\n<pre>{}</pre>\n", escape(&trace.title), escape(&trace.lines.join("\n")));
     }
-    body += &format!("<h3>What you saw, and why</h3>\n<p>{}</p>\n{}", escape(&findings.saw), numbers(findings));
+    let doubt = findings.doubt().map_or(String::new(), |doubt| format!("<p class=\"note\">{}</p>\n", escape(&doubt)));
+    body += &format!("<h3>What you saw, and why</h3>\n{doubt}<p>{}</p>\n{}", escape(&findings.saw), numbers(findings));
     body += &shape(about, findings);
     body += "<h3>The code, step by step</h3>\n";
     for step in steps(experiment) {
@@ -122,6 +124,7 @@ fn shape(about: &About, findings: &Findings) -> String {
         let (class, verdict, cause) = match check.verdict {
             Verdict::Holds => ("good", "As expected", String::new()),
             Verdict::Fails => ("bad", "Not as expected", format!(" The cause may be: {}.", check.cause)),
+            Verdict::Wrong => ("bad", "Wrong", format!(" The cause may be: {}.", check.cause)),
             Verdict::NotHere => ("dim", "Not to be seen here", format!(" Because {}.", check.cause)),
         };
         let (says, found, cause) = (escape(&check.says), escape(&check.found), escape(&cause));
@@ -139,7 +142,7 @@ fn shape(about: &About, findings: &Findings) -> String {
 mod tests {
     use super::*;
     use crate::lab::experiments;
-    use crate::lab::findings::{Axis, Check, Number, Series};
+    use crate::lab::findings::{Axis, Check, Number, Series, Trace};
 
     #[test]
     fn every_part_of_a_run_is_in_the_page_and_nothing_means_anything_but_itself() {
@@ -153,7 +156,7 @@ mod tests {
             saw: format!("That. {evil}"),
             checks: vec![Check::new(evil, false, evil.into(), evil)],
             answer: Some(0),
-            trace: vec![evil.into()],
+            trace: Trace { title: evil.into(), lines: vec![evil.into()] },
         };
         let record = Record {
             schema: 1,

@@ -5,6 +5,7 @@ import { box, byId, chart, make, number } from "./make.js";
 const VERDICTS = {
   holds: ["good", "As expected", ""],
   fails: ["bad", "Not as expected", " The cause may be: "],
+  wrong: ["bad", "Wrong", " The cause may be: "],
   "not-here": ["dim", "Not to be seen here", " Because "],
 };
 
@@ -18,7 +19,7 @@ export function disturbance(text) {
   byId("disturbance").textContent = `What looking on costs: ${text}`;
 }
 
-export function show({ record, charts, score, answer }, about) {
+export function show({ record, charts, score, answer, doubt }, about) {
   const { findings, noise, knobs, seed } = record;
   const parts = noise.map((why) => make("p", { class: "note" }, make("strong", {}, "Noisy machine: "), why));
   if (score) parts.push(make("p", { class: "score", id: "score" }, make("strong", {}, `${score.points} of 100. `), score.says));
@@ -26,11 +27,13 @@ export function show({ record, charts, score, answer }, about) {
   findings.charts.forEach((one, n) => {
     parts.push(make("figure", {}, make("figcaption", {}, one.title), box(one.title, chart(charts[n])), values(one)));
   });
-  if (findings.trace.length > 0) {
-    const trace = make("pre", { tabindex: "0" }, findings.trace.join("\n"));
-    parts.push(make("h3", {}, "One after the other, as it happened"), trace);
+  if (findings.trace.lines.length > 0) {
+    const trace = make("pre", { tabindex: "0" }, findings.trace.lines.join("\n"));
+    parts.push(make("h3", {}, findings.trace.title), trace);
   }
-  parts.push(make("h3", {}, "Why"), make("p", { id: "saw" }, findings.saw));
+  parts.push(make("h3", {}, "Why"));
+  if (doubt) parts.push(make("p", { class: "note" }, doubt));
+  parts.push(make("p", { id: "saw" }, findings.saw));
   const numbers = findings.numbers.flatMap((one) => [
     make("dt", {}, one.name),
     make("dd", {}, `${number(one.value)} ${one.unit}`.trim()),

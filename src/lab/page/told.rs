@@ -90,6 +90,8 @@ pub struct Found<'a> {
     score: Option<Score>,
     /// Which of the choices was right, in words.
     pub answer: Option<&'static str>,
+    /// What is to be read before the explanation.
+    doubt: Option<String>,
 }
 
 /// Of one record.
@@ -108,7 +110,7 @@ pub fn found<'a>(question: &Question, record: &'a Record, prediction: Option<&Pr
         Question::Draw { .. } => None,
     };
     let score = prediction.and_then(|prediction| prediction.score(question, findings));
-    Ok(Found { record, charts: charts.collect::<Result<_>>()?, score, answer })
+    Ok(Found { record, charts: charts.collect::<Result<_>>()?, score, answer, doubt: findings.doubt() })
 }
 
 #[cfg(test)]

@@ -8,7 +8,7 @@ mod http;
 mod run;
 mod stages;
 
-use super::command::Ending;
+use super::ending::Ending;
 use super::experiments;
 use super::page::files::FILES;
 use super::page::told::Lab;
@@ -27,14 +27,17 @@ const LOOK: Duration = Duration::from_millis(30);
 const PATIENCE: Duration = Duration::from_secs(3);
 
 /// Serves until it is interrupted.
-pub fn serve(interrupted: &dyn Fn() -> bool) -> Ending {
+///
+/// # Errors
+/// How it ended: interrupted, or why it could not go on.
+pub fn serve(interrupted: &dyn Fn() -> bool) -> Result<(), Ending> {
     let told = match Lab::new(experiments::all()).and_then(|lab| Ok(serde_json::to_string(&lab)?)) {
         Ok(told) => told,
-        Err(why) => return Ending::Engine(why.to_string()),
+        Err(why) => return Err(Ending::Engine(why.to_string())),
     };
     let (port, requests) = match http::listen() {
         Ok(listening) => listening,
-        Err(why) => return Ending::Engine(format!("cannot serve the page: {why}")),
+        Err(why) => return Err(Ending::Engine(format!("cannot serve the page: {why}"))),
     };
     let mut host = Host { door: Door::new(port), told, run: None, story: None, alone: Alone::default(), runs: 0 };
     // Whoever does not read it has no use for it.
@@ -51,14 +54,14 @@ pub fn serve(interrupted: &dyn Fn() -> bool) -> Ending {
                 let _ = answer.send(host.answer(&request));
             }
             Err(RecvTimeoutError::Timeout) => {}
-            Err(RecvTimeoutError::Disconnected) => return Ending::Engine("no more connections can be taken".into()),
+            Err(RecvTimeoutError::Disconnected) => return Err(Ending::Engine("no more connections can be taken".into())),
         }
         host.look();
     }
     if let Some(run) = host.run.take() {
         run.end();
     }
-    Ending::Interrupted
+    Err(Ending::Interrupted)
 }
 
 /// What the main thread has.
