@@ -94,7 +94,7 @@ fn run_one(run: &Run, interrupted: &dyn Fn() -> bool) -> Ended {
     let seed = run.seed.unwrap_or_else(seed);
     let watch = Watch::new(run.events, run.watch, interrupted);
     let (about, question) = (experiment.about(), experiment.question());
-    let asked = if run.events { Ok(()) } else { say(&terminal::before(about, &question, width())) };
+    let asked = if run.events { Ok(()) } else { say(&terminal::before(about, &question, experiment.read_first(), width())) };
     let record = match asked.and_then(|()| measured(experiment, &knobs, run.seconds, seed, &watch)) {
         Ok(record) => record,
         Err(ending) => {

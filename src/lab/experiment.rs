@@ -72,6 +72,11 @@ pub trait Experiment: Sync {
     /// The code that is compared.
     fn steps(&self) -> &'static [Step];
 
+    /// What is to be read before the question can be answered.
+    fn read_first(&self) -> &'static [Step] {
+        &[]
+    }
+
     /// Runs it, within [`Lab::budget`]. This process is the run's own, and has one thread.
     ///
     /// # Errors

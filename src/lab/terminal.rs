@@ -37,11 +37,15 @@ fn indented(text: &str, width: usize, indent: usize) -> String {
     wrapped(text, width.saturating_sub(indent), 0).iter().map(|line| format!("{moved}{line}\n")).collect()
 }
 
-/// What is said and asked before a run.
-pub fn before(about: &About, question: &Question, width: usize) -> String {
+/// What is said and asked before a run, with the code that is to be read for it.
+pub fn before(about: &About, question: &Question, read_first: &[Step], width: usize) -> String {
     let mut out = format!("{}\n", about.title);
     out.push_str(&indented(&format!("Hypothesis: {}", about.hypothesis), width, 0));
     out.push_str(&indented(&format!("Measured: {}.", about.metric), width, 0));
+    if !read_first.is_empty() {
+        out.push('\n');
+        out.push_str(&code(read_first, width));
+    }
     match *question {
         Question::Draw { says, .. } => out.push_str(&indented(&format!("Predict: {says}."), width, 0)),
         Question::Choose { says, of } => {
@@ -89,6 +93,12 @@ pub fn report(
     out.push_str(&indented(&format!("Expected: {}. Source: {}.", about.shape, about.source), width, 2));
     out.push_str(&checks(findings, width));
     out.push_str("\nThe code, step by step\n");
+    out.push_str(&code(steps, width));
+    out
+}
+
+fn code(steps: &[Step], width: usize) -> String {
+    let mut out = String::new();
     for step in steps {
         out.push_str(&indented(&format!("// {}", step.says), width, 2));
         step.code.lines().for_each(|line| out.push_str(&format!("  {line}\n")));
@@ -241,7 +251,9 @@ mod tests {
             cores: 1,
         };
         let question = Question::Choose { says: "Which?", of: &["this", "that"] };
-        let asked = before(&about, &question, 80);
+        let steps = [Step { says: "all at once", code: "one();\ntwo();" }];
+        let asked = before(&about, &question, &steps, 80);
+        assert!(asked.contains("\n  // all at once\n  one();\n  two();\n\nPredict:"), "{asked}");
         assert!(asked.contains("Predict: Which?\n  1. this\n  2. that\n") && !asked.contains("level"), "{asked}");
         let findings = Findings {
             charts: vec![chart(2)],
@@ -251,7 +263,6 @@ mod tests {
             answer: Some(1),
             trace: Trace { title: "as it happened".into(), lines: vec!["one".into()] },
         };
-        let steps = [Step { says: "all at once", code: "one();\ntwo();" }];
         let said = report(&about, &question, &steps, &findings, &["a dog barks".into()], 80);
         for part in [
             "noisy machine: a dog barks\n",

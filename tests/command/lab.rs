@@ -113,10 +113,10 @@ fn ctrl_c_leaves_nothing_behind() {
 /// The watchdog ends it, within the time that the run takes anyway.
 #[test]
 fn two_locks_in_two_orders_are_told_as_a_deadlock() {
-    let ended = run(gristmill(&["lab", "run", "crime", "crime=order", "--seconds", "4"]));
+    let ended = run(gristmill(&["lab", "run", "crime", "program=e", "--seconds", "4"]));
     assert_eq!(ended.code, 0, "{}", ended.err);
-    assert!(ended.out().contains("order, the crime: DEADLOCK after "), "{}", ended.out());
-    assert!(ended.out().contains("order, repaired: ") && !ended.out().contains("repaired: DEADLOCK"), "{}", ended.out());
+    assert!(ended.out().contains("e, takes two locks in two orders: DEADLOCK after "), "{}", ended.out());
+    assert!(ended.out().contains("e, repaired: ") && !ended.out().contains("repaired: DEADLOCK"), "{}", ended.out());
 }
 
 /// Its workers are the command, executed again.

@@ -67,11 +67,13 @@ fn told(experiment: &dyn Experiment) -> Result<Told> {
     Ok(Told { about, knobs: experiment.knobs(), question: asked, steps: steps(experiment) })
 }
 
-/// The code, step by step.
+/// The code, step by step. What is to be read first are programs of their own.
 pub fn steps(experiment: &dyn Experiment) -> Vec<Step> {
     let mut before = None;
     let one = |step: &crate::lab::experiment::Step| {
-        let lines = match before.replace(step.code) {
+        let before = before.replace(step.code);
+        let own = experiment.read_first().iter().any(|other| other.says == step.says);
+        let lines = match before.filter(|_| !own) {
             Some(before) => changes(before, step.code),
             None => step.code.lines().map(|text| Line { mark: Mark::Same, text }).collect(),
         };
@@ -128,8 +130,12 @@ mod tests {
             assert_ne!(question["canvas"].is_null(), question["of"].as_array().unwrap().is_empty(), "{question}");
             let steps = one["steps"].as_array().unwrap();
             assert!(steps.len() >= 2, "{}", one["about"]);
+            let own = |step: &serde_json::Value| {
+                let all = experiments::named(one["about"]["name"].as_str().unwrap()).unwrap().read_first();
+                all.iter().any(|other| other.says == step["says"])
+            };
             for step in &steps[1..] {
-                assert!(step["lines"].as_array().unwrap().iter().any(|line| line["mark"] == "new"), "{step}");
+                assert_eq!(step["lines"].as_array().unwrap().iter().any(|line| line["mark"] == "new"), !own(step), "{step}");
             }
         }
     }
