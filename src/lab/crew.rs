@@ -63,6 +63,12 @@ impl Worker<'_> {
         self.seat.notes[which].store(value, Relaxed);
     }
 
+    /// What it is doing, if somebody watches.
+    #[inline]
+    pub fn lane(&self) -> Lane {
+        if self.watched { Lane::ALL[self.seat.lane.load(Relaxed) as usize % Lane::COUNT] } else { Lane::Working }
+    }
+
     /// What it does from now on. Costs nothing but a look at a flag if nobody watches.
     #[inline]
     pub fn goes(&self, lane: Lane) {
@@ -100,7 +106,8 @@ impl Worker<'_> {
     }
 
     fn wait_for_the_start(&self) {
-        self.seat.stage.store(1, Release); // with the host's look whether all are ready
+        self.seat.stage.store(1, Release); // with the host's looks at the stage
+        // Acquire ↔ the host's begin.
         while self.board.begin.load(Acquire) == 0 {
             futex::wait(&self.board.begin, 0, None);
         }
@@ -110,7 +117,8 @@ impl Worker<'_> {
     fn end(&self, cpu: u64) {
         self.goes(Lane::Working);
         self.seat.cpu.store(cpu, Relaxed);
-        self.seat.stage.store(2, Release); // with the host's look at what it has done
+        self.seat.ended.store(clock::now(), Relaxed);
+        self.seat.stage.store(2, Release); // with the host's looks at the stage
     }
 }
 
@@ -154,13 +162,19 @@ impl Crew {
             let watched = board.watched.load(Relaxed);
             Worker { board: &board, seat: &board.seats[number], number, watched, done: Cell::new(0) }
         };
+        let theirs = lab.workers_cpus(self.size);
         let live = |number| {
+            if let Some(cpus) = theirs {
+                // If they cannot be kept apart they run anyway.
+                let _ = limits::keep_on(cpus);
+            }
             let worker = worker(number);
             worker.wait_for_the_start();
             body(&worker, shared);
             worker.end(limits::thread_cpu());
         };
         let mut host = Host::new(&board, lab, at, self.size);
+        let _apart = lab.apart(self.size);
         match self.members {
             Members::Processes => {
                 for number in 0..self.size {

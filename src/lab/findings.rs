@@ -208,6 +208,14 @@ impl Check {
 }
 
 impl Findings {
+    /// Leaves out what is no number, as a ratio to nothing: no form of a record has it.
+    pub fn keep_finite(&mut self) {
+        self.numbers.retain(|number| number.value.is_finite());
+        for series in self.charts.iter_mut().flat_map(|chart| &mut chart.series) {
+            series.points.retain(|Point { x, y }| [*x, y.median, y.low, y.high].iter().all(|value| value.is_finite()));
+        }
+    }
+
     /// What is to be read before [`Findings::saw`] if the shape is not the expected one, of which those words speak.
     pub fn doubt(&self) -> Option<String> {
         let missing = |check: &&Check| matches!(check.verdict, Verdict::Fails | Verdict::Wrong);
@@ -226,6 +234,18 @@ impl Findings {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_no_number_is_left_out() {
+        let series = vec![Series::model("m", [(1.0, f64::NAN), (2.0, 3.0)])];
+        let chart = Chart { title: String::new(), x: Axis::log("x"), y: Axis::log("y"), series, names: vec![] };
+        let numbers = vec![Number::new("a", f64::INFINITY, ""), Number::new("b", 1.0, "")];
+        let mut found = Findings { charts: vec![chart], numbers, ..Findings::default() };
+        found.keep_finite();
+        assert_eq!((found.charts[0].series[0].points.len(), found.numbers.len()), (1, 1));
+        let text = serde_json::to_string(&found).unwrap();
+        assert_eq!(serde_json::from_str::<Findings>(&text).unwrap(), found);
+    }
 
     #[test]
     fn who_reads_of_a_shape_that_was_not_there_is_told_first() {

@@ -35,6 +35,8 @@ impl<L: RawLock, T: bytemuck::Zeroable + Send> Gate<L, T> {
     /// Waits for the lock, does something with the value, and gives the lock back.
     #[inline]
     pub fn with<R>(&self, worker: &Worker<'_>, body: impl FnOnce(&mut T, Acquired) -> R) -> R {
+        // With another lock in hand it holds that one again afterwards.
+        let before = worker.lane();
         worker.goes(Lane::Waiting);
         let acquired = self.lock.0.lock(worker.holder());
         worker.goes(Lane::Holding);
@@ -42,7 +44,7 @@ impl<L: RawLock, T: bytemuck::Zeroable + Send> Gate<L, T> {
         let result = body(unsafe { &mut *self.value.0.get() }, acquired);
         // SAFETY: this worker has taken it above.
         unsafe { self.lock.0.unlock(worker.holder()) };
-        worker.goes(Lane::Working);
+        worker.goes(before);
         result
     }
 

@@ -11,7 +11,7 @@ use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
 use std::time::Duration;
 
 /// Who has not ended so long after it was told to never will.
-const GRACE: Duration = Duration::from_secs(2);
+pub const GRACE: Duration = Duration::from_secs(2);
 
 /// The time to get ready.
 const START: Duration = Duration::from_secs(20);
@@ -55,6 +55,7 @@ impl<'a> Host<'a> {
     /// # Errors
     /// If they are not ready in time.
     pub fn look_on(&mut self, time: Duration) -> Result<Round> {
+        // Acquire ↔ the workers' stores of their stage, here and below.
         let ready = self.until(Deadline::after(START), |seat| seat.stage.load(Acquire) >= 1);
         let began = clock::now();
         self.begin(began);
@@ -65,12 +66,16 @@ impl<'a> Host<'a> {
             std::thread::sleep(left.min(if self.lab.watcher.watches() { LOOK } else { NAP }));
             // Also of a crew that is at work for less than that.
             if self.lab.watcher.watches() {
-                self.lab.watcher.lanes(&self.snapshot(&mut last));
+                let snapshot = self.snapshot(&mut last);
+                self.lab.watcher.lanes(&snapshot);
             }
         }
         self.stop();
-        let seconds = (clock::now() - began) as f64 / 1e9;
-        self.until(Deadline::after(GRACE), |seat| seat.stage.load(Acquire) == 2);
+        let stopped = clock::now();
+        let all = self.until(Deadline::after(GRACE), |seat| seat.stage.load(Acquire) == 2);
+        // What was begun before the order to stop is done after it, and counts: so does its time. Who hangs would count for ever.
+        let ended = self.board.seats[..self.size].iter().map(|seat| seat.ended.load(Relaxed)).max().filter(|_| all);
+        let seconds = (ended.unwrap_or(stopped).max(stopped) - began) as f64 / 1e9;
         let tallies = (0..self.size).map(|number| self.tally(number)).collect();
         if ready { Ok(Round { seconds, tallies }) } else { Err("the workers were not ready in time".into()) }
     }
@@ -136,9 +141,12 @@ impl<'a> Host<'a> {
     }
 
     /// What each has done since `last`.
-    fn snapshot(&self, last: &mut [[u64; Lane::COUNT]]) -> Snapshot {
+    fn snapshot(&mut self, last: &mut [[u64; Lane::COUNT]]) -> Snapshot {
         let now = clock::now();
         let lanes = (0..self.size).map(|number| {
+            if self.is_gone(number) {
+                return Shares::gone();
+            }
             let seat = &self.board.seats[number];
             let lane = seat.lane.load(Relaxed) as usize % Lane::COUNT;
             let mut spent: [u64; Lane::COUNT] = std::array::from_fn(|n| seat.spent[n].load(Relaxed));
@@ -149,7 +157,8 @@ impl<'a> Host<'a> {
                 lane == Lane::Waiting as usize && self.processes.get(number).is_some_and(|pid| pid.is_some_and(sleeps));
             Shares::of(lately, asleep)
         });
-        Snapshot { lanes: lanes.collect(), at: self.at.to_owned() }
+        let lanes = lanes.collect();
+        Snapshot { lanes, at: self.at.to_owned() }
     }
 }
 

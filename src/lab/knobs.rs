@@ -99,12 +99,15 @@ impl Knobs {
     /// In one line: what there is no knob for, or is out of bounds.
     pub fn read(knobs: &'static [Knob], said: &[String]) -> Result<Knobs> {
         let mut all = Knobs::usual(knobs);
-        for text in said {
+        for (n, text) in said.iter().enumerate() {
             let (name, value) = text.split_once('=').ok_or_else(|| format!("'{text}' is no NAME=VALUE"))?;
             let Some(knob) = knobs.iter().find(|knob| knob.name == name) else {
                 let names: Vec<&str> = knobs.iter().map(|knob| knob.name).collect();
                 return Err(format!("there is no knob '{name}'; there are {}", names.join(", ")).into());
             };
+            if said[..n].iter().any(|before| before.split_once('=').is_some_and(|(before, _)| before == name)) {
+                return Err(format!("{name} is set twice").into());
+            }
             all.set.insert(knob.name, knob.read(value)?);
         }
         Ok(all)

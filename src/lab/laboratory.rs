@@ -2,6 +2,7 @@
 
 use super::seat::Lane;
 use crate::bench::contender::Result;
+use crate::sys::limits;
 use rand::rngs::SmallRng;
 use rand::seq::SliceRandom;
 use serde::{Deserialize, Serialize};
@@ -28,6 +29,8 @@ pub struct Shares {
     pub holding: f64,
     /// Asleep while it waits.
     pub asleep: f64,
+    /// Ended, or dead.
+    pub gone: f64,
 }
 
 impl Shares {
@@ -36,7 +39,12 @@ impl Shares {
         let all = spent.iter().sum::<u64>().max(1) as f64;
         let [working, waiting, holding] = spent.map(|nanos| nanos as f64 / all);
         let (waiting, asleep) = if asleep { (0.0, waiting) } else { (waiting, 0.0) };
-        Shares { working, waiting, holding, asleep }
+        Shares { working, waiting, holding, asleep, gone: 0.0 }
+    }
+
+    /// Of one who is no more.
+    pub fn gone() -> Shares {
+        Shares { gone: 1.0, ..Shares::default() }
     }
 }
 
@@ -61,6 +69,8 @@ pub struct Lab<'a> {
     pub budget: Duration,
     /// CPUs that it may use.
     pub cores: usize,
+    /// Their numbers.
+    pub cpus: Vec<usize>,
     /// Who looks on.
     pub watcher: &'a dyn Watcher,
     /// What the order of measurements comes from.
@@ -76,7 +86,30 @@ const OWN: f64 = 0.7;
 /// The shortest time that says anything: several turns of the scheduler.
 const LEAST: Duration = Duration::from_millis(30);
 
+/// Keeps the one who looks on away from the workers, until it is dropped.
+pub struct Apart<'a>(&'a [usize]);
+
+impl Drop for Apart<'_> {
+    fn drop(&mut self) {
+        // Who could be kept on one of them may use all.
+        let _ = limits::keep_on(self.0);
+    }
+}
+
 impl Lab<'_> {
+    /// Where so many workers run if the one who looks on can have a CPU of its own.
+    pub fn workers_cpus(&self, workers: usize) -> Option<&[usize]> {
+        let enough = self.cores > workers && self.cpus.len() > workers;
+        self.cpus.split_last().map(|(_, rest)| rest).filter(|_| enough)
+    }
+
+    /// Keeps this thread on a CPU where so many workers are not, if there are enough.
+    pub fn apart(&self, workers: usize) -> Option<Apart<'_>> {
+        self.workers_cpus(workers)?;
+        let own = self.cpus.last()?;
+        limits::pin(*own).ok().map(|()| Apart(&self.cpus))
+    }
+
     /// How long each of so many measurements may take, for the budget to suffice.
     pub fn each(&self, measurements: usize) -> Duration {
         (self.budget.mul_f64(OWN) / measurements.max(1) as u32).max(LEAST)
@@ -130,10 +163,27 @@ pub mod tests {
     pub fn lab(millis: u64) -> Lab<'static> {
         Lab {
             budget: Duration::from_millis(millis),
-            cores: crate::sys::limits::cpus(),
+            cores: limits::cpus(),
+            cpus: limits::cpu_numbers(),
             watcher: &Nobody,
             random: RefCell::new(SmallRng::seed_from_u64(1)),
         }
+    }
+
+    #[test]
+    fn who_looks_on_has_a_cpu_of_its_own_if_workers_leave_one() {
+        let of = |cores, cpus: &[usize]| Lab { cores, cpus: cpus.to_vec(), ..lab(1) };
+        assert_eq!(of(4, &[0, 2, 4, 6]).workers_cpus(3), Some(&[0, 2, 4][..]));
+        assert_eq!(of(4, &[0, 2, 4, 6]).workers_cpus(4), None);
+        assert_eq!(of(2, &[0, 2, 4, 6]).workers_cpus(2), None, "a quota leaves two");
+        assert_eq!((of(1, &[]).workers_cpus(0), of(2, &[0, 1]).workers_cpus(2)), (None, None));
+        let before = limits::cpu_numbers();
+        let all = of(before.len(), &before);
+        if let Some(apart) = all.apart(before.len() - 1) {
+            assert_eq!(limits::cpu_numbers(), before[before.len() - 1..]);
+            drop(apart);
+        }
+        assert_eq!(limits::cpu_numbers(), before);
     }
 
     #[test]

@@ -65,11 +65,11 @@ pub fn fit_usl(points: &[(f64, f64)], cpus: usize) -> Result<(f64, f64), String>
     let (al, bl) = (sum(|r| r[0] * r[2]), sum(|r| r[1] * r[2]));
     let determinant = aa * bb - ab * ab;
     let (alpha, beta) = ((al * bb - bl * ab) / determinant, (aa * bl - ab * al) / determinant);
-    if alpha >= 0.0 && beta >= 0.0 {
+    if (0.0..=1.0).contains(&alpha) && beta >= 0.0 {
         return Ok((alpha, beta));
     }
     // The best within the bounds is on one of them.
-    let only_alpha = (alone(rows.iter().map(|r| (r[0], r[2]))), 0.0);
+    let only_alpha = (alone(rows.iter().map(|r| (r[0], r[2]))).min(1.0), 0.0);
     let only_beta = (0.0, alone(rows.iter().map(|r| (r[1], r[2]))));
     let error = |(alpha, beta): (f64, f64)| rows.iter().map(|r| (r[0] * alpha + r[1] * beta - r[2]).powi(2)).sum::<f64>();
     Ok(if error(only_alpha) <= error(only_beta) { only_alpha } else { only_beta })

@@ -39,7 +39,7 @@ pub struct Run {
     /// How the knobs stand: NAME=VALUE, several of them; `gristmill lab list` names them
     pub knobs: Vec<String>,
 
-    /// How long it may take in all, in seconds
+    /// About how long it takes in all, in seconds
     #[arg(long, value_name = "SECONDS", default_value_t = 30, value_parser = clap::value_parser!(u64).range(1..=600))]
     pub seconds: u64,
 
@@ -70,7 +70,7 @@ pub struct Check {
     /// Experiments; all if none is named
     pub experiments: Vec<String>,
 
-    /// How long each may take, in seconds
+    /// About how long each takes, in seconds
     #[arg(long, value_name = "SECONDS", default_value_t = 10, value_parser = clap::value_parser!(u64).range(1..=600))]
     pub seconds: u64,
 }
@@ -84,7 +84,7 @@ pub struct Report {
     /// Experiments; all if none is named
     pub experiments: Vec<String>,
 
-    /// How long each may take, in seconds
+    /// About how long each takes, in seconds
     #[arg(long, value_name = "SECONDS", default_value_t = 20, value_parser = clap::value_parser!(u64).range(1..=600))]
     pub seconds: u64,
 }
@@ -99,7 +99,7 @@ pub struct Worksheet {
     #[arg(long)]
     pub answers: bool,
 
-    /// How long each may take, in seconds
+    /// About how long each takes, in seconds
     #[arg(long, value_name = "SECONDS", default_value_t = 10, requires = "answers", value_parser = clap::value_parser!(u64).range(1..=600))]
     pub seconds: u64,
 }

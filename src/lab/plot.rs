@@ -8,8 +8,8 @@ use textplots::{Chart as Canvas, Plot, Shape};
 /// Braille has two dots a column, and four a line.
 const DOTS: (u32, u32) = (2, 4);
 
-/// Lines of a chart.
-const LINES: u32 = 14;
+/// Lines of a chart; its quarters have a label.
+const LINES: u32 = 16;
 
 /// Room for the axis to the left.
 const LEFT: usize = 10;
@@ -65,6 +65,37 @@ impl<'a> Scale<'a> {
         Some(Scale { axis, low, high })
     }
 
+    /// The same, as far as to round values on both ends.
+    fn rounded(self) -> Scale<'a> {
+        if self.axis.log {
+            let (low, high) = (below(10f64.powf(self.low)), below(10f64.powf(self.high)));
+            // Above the greatest value, if that is not round itself.
+            let high = if high < 0.999 * 10f64.powf(self.high) { above(high) } else { high };
+            return Scale { low: low.log10(), high: (if high > low { high } else { above(low) }).log10(), ..self };
+        }
+        let quarter = (self.high - self.low) / 4.0;
+        let ten = 10f64.powf(quarter.log10().floor());
+        let round = [1.0, 2.0, 2.5, 5.0, 10.0].into_iter().map(|step| step * ten).find(|step| *step > 0.999 * quarter);
+        Scale { high: self.low + 4.0 * round.unwrap_or(quarter), ..self }
+    }
+
+    /// Round values, and the rows in which they are, of so many from the highest to the lowest.
+    fn labels(&self, last: usize) -> Vec<(usize, f64)> {
+        if !self.axis.log {
+            return (0..=4).map(|n| (n * last / 4, self.value(1.0 - n as f64 / 4.0))).collect();
+        }
+        let mut labels: Vec<(usize, f64)> = vec![];
+        let mut value = below(10f64.powf(self.high) * 1.001);
+        while let Some(share) = self.share(value).filter(|share| *share > -0.001) {
+            let row = ((1.0 - share) * last as f64).round() as usize;
+            if labels.last().is_none_or(|label| row > label.0 + 1) {
+                labels.push((row, value));
+            }
+            value = below(value * 0.99);
+        }
+        labels
+    }
+
     /// The share of the axis that is below a value; `None` if that cannot be drawn.
     fn share(&self, value: f64) -> Option<f64> {
         Some((placed(self.axis, value)? - self.low) / (self.high - self.low))
@@ -75,6 +106,19 @@ impl<'a> Scale<'a> {
         let at = self.low + share * (self.high - self.low);
         if self.axis.log { 10f64.powf(at) } else { at }
     }
+}
+
+/// The next of 1, 2, 5, 10, 20 … that is not above a value.
+fn below(value: f64) -> f64 {
+    let ten = 10f64.powf((value * 1.000_001).log10().floor());
+    [5.0, 2.0].into_iter().map(|step| step * ten).find(|round| *round <= value * 1.000_001).unwrap_or(ten)
+}
+
+/// The next one above it.
+fn above(value: f64) -> f64 {
+    let round = below(value);
+    // 2 follows 1, 5 follows 2, and 10 follows 5.
+    if below(round * 2.0) > round * 1.5 { round * 2.0 } else { round * 2.5 }
 }
 
 /// Where on an axis a value is; `None` if it is nowhere.
@@ -94,7 +138,7 @@ fn lines(chart: &Chart, width: usize) -> String {
     let points = || chart.series.iter().flat_map(|series| &series.points);
     let x = Scale::of(&chart.x, points().map(|point| point.x), false);
     let y = Scale::of(&chart.y, points().map(|point| point.y.median), true);
-    let (Some(x), Some(y)) = (x, y) else { return format!("{}: nothing was measured\n", chart.title) };
+    let (Some(x), Some(y)) = (x, y.map(Scale::rounded)) else { return format!("{}: nothing was measured\n", chart.title) };
     let place = |point: &Point| {
         let (right, up) = (x.share(point.x)?, y.share(point.y.median)?);
         Some(((right * f64::from(across)) as f32, (up * f64::from(down)) as f32))
@@ -125,8 +169,9 @@ fn lines(chart: &Chart, width: usize) -> String {
     }
     let mut out = format!("{}\n{}\n", chart.title, titled(&chart.y));
     let last = rows.len().saturating_sub(1).max(1);
+    let labels = y.labels(last);
     for (n, row) in rows.iter().enumerate() {
-        let label = if n % 4 == 0 || n == last { count(y.value(1.0 - n as f64 / last as f64)) } else { String::new() };
+        let label = labels.iter().find(|label| label.0 == n).map_or(String::new(), |label| number(label.1));
         let _ = writeln!(out, "{label:>LEFT$}│{}", row.iter().collect::<String>().trim_end());
     }
     let _ = writeln!(out, "{:>LEFT$}└{}", "", "─".repeat(columns + 1));
@@ -159,7 +204,7 @@ fn ticks(chart: &Chart, x: &Scale<'_>, columns: usize) -> String {
     line
 }
 
-/// A bar for each name, of each series.
+/// A bar for each name, of each series. Its length is the value: of a logarithm, twice as long would not be twice as much.
 fn bars(chart: &Chart, width: usize) -> String {
     let names = chart.names.iter().map(|name| name.chars().count()).max().unwrap_or(0);
     let said = |point: &Point| match point.y.low < point.y.high {
@@ -169,10 +214,11 @@ fn bars(chart: &Chart, width: usize) -> String {
     let points = || chart.series.iter().flat_map(|series| &series.points);
     let figures = points().map(|point| said(point).chars().count()).max().unwrap_or(0);
     let room = width.saturating_sub(names + figures + 2).clamp(10, 60);
-    let Some(y) = Scale::of(&chart.y, points().map(|point| point.y.median), true) else {
+    let axis = Axis { log: false, ..chart.y.clone() };
+    let Some(y) = Scale::of(&axis, points().map(|point| point.y.median), true) else {
         return format!("{}: nothing was measured\n", chart.title);
     };
-    let mut out = format!("{}\n{}\n", chart.title, titled(&chart.y));
+    let mut out = format!("{}\n{}\n", chart.title, titled(&axis));
     for series in &chart.series {
         if chart.series.len() > 1 {
             let _ = writeln!(out, "{}:", named(series));
@@ -180,8 +226,6 @@ fn bars(chart: &Chart, width: usize) -> String {
         for point in &series.points {
             let name = chart.names.get(point.x as usize).map_or("", String::as_str);
             let share = y.share(point.y.median).unwrap_or(0.0);
-            // A logarithmic bar of the least value would have no length, and be taken for none.
-            let share = if chart.y.log { 0.1 + 0.9 * share } else { share };
             let bar = "█".repeat(((share * room as f64).round() as usize).min(room));
             let _ = writeln!(out, "{name:>names$} {bar} {}", said(point));
         }
@@ -206,11 +250,11 @@ mod tests {
         let law = Series::model("law", [(1.0, 1.0), (4.0, 4.0)]);
         let text = plot(&chart(Axis::linear("times"), vec![line([1.0, 2.0, 4.0]), law]), 60);
         assert!(text.lines().all(|line| line.chars().count() <= 60), "{text}");
-        let rows: Vec<&str> = text.lines().skip(2).take(15).collect();
+        let rows: Vec<&str> = text.lines().skip(2).take(17).collect();
         assert_eq!(rows.iter().map(|row| row.matches('a').count()).sum::<usize>(), 3, "{text}");
         // The greatest value is at the top to the right, next to its label.
-        assert!(rows[0].trim_start().starts_with("4.00│") && rows[0].ends_with('a'), "{text}");
-        assert!(rows[14].trim_start().starts_with("0.000│") && !rows[14].contains('a'), "from zero: {text}");
+        assert!(rows[0].trim_start().starts_with("4│") && rows[0].ends_with('a'), "{text}");
+        assert!(rows[16].trim_start().starts_with("0│") && !rows[16].contains('a'), "from zero: {text}");
         assert!(text.lines().any(|line| line.split_whitespace().eq(["1", "2", "4"])), "{text}");
     }
 
@@ -218,9 +262,32 @@ mod tests {
     fn a_logarithmic_axis_leaves_out_what_it_cannot_show() {
         let text = plot(&chart(Axis::log("ns"), vec![line([0.0, 10.0, 1000.0])]), 60);
         assert_eq!(text.matches('●').count(), 2, "{text}");
-        assert!(text.contains("ns (logarithmic)") && text.contains("1.00 k│"), "{text}");
+        assert!(text.contains("ns (logarithmic)") && text.contains(" 1000│") && text.contains(" 10│"), "{text}");
         let none = plot(&chart(Axis::log("ns"), vec![line([0.0, 0.0, 0.0])]), 60);
         assert_eq!(none, "Speed-up: nothing was measured\n");
+    }
+
+    #[test]
+    fn axes_end_at_round_values() {
+        for (value, least, most) in
+            [(1.0, 1.0, 2.0), (1.9, 1.0, 2.0), (2.0, 2.0, 5.0), (4.0, 2.0, 5.0), (5.0, 5.0, 10.0), (70.0, 50.0, 100.0)]
+        {
+            assert!(
+                (below(value) - least).abs() < 1e-9 && (above(value) - most).abs() < 1e-9,
+                "{value}: {} {}",
+                below(value),
+                above(value)
+            );
+        }
+        let axis = Axis::linear("times");
+        let linear = Scale::of(&axis, [0.3, 1.83].into_iter(), true).unwrap().rounded();
+        assert_eq!(linear.labels(16).iter().map(|label| label.1).collect::<Vec<f64>>(), [2.0, 1.5, 1.0, 0.5, 0.0]);
+        let axis = Axis::log("ns");
+        let log = Scale::of(&axis, [372.0, 482.0].into_iter(), true).unwrap().rounded();
+        let labels: Vec<(usize, f64)> = log.labels(16).into_iter().map(|(row, value)| (row, value.round())).collect();
+        assert_eq!(labels, [(0, 500.0), (16, 200.0)], "a third more does not fill the chart");
+        let one = Scale::of(&axis, [100.0].into_iter(), true).unwrap().rounded();
+        assert!(one.high > one.low);
     }
 
     #[test]

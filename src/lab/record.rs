@@ -85,11 +85,13 @@ pub fn record(experiment: &dyn Experiment, knobs: &Knobs, seconds: u64, seed: u6
     let lab = Lab {
         budget: Duration::from_secs(seconds),
         cores: limits::cpus(),
+        cpus: limits::cpu_numbers(),
         watcher,
         random: RefCell::new(SmallRng::seed_from_u64(seed)),
     };
     let before = Moment::now();
-    let findings = experiment.measure(knobs, &lab)?;
+    let mut findings = experiment.measure(knobs, &lab)?;
+    findings.keep_finite();
     // What was measured last ended early.
     if watcher.interrupted() {
         return Err("it was interrupted".into());

@@ -14,6 +14,9 @@ pub enum Lane {
 }
 
 impl Lane {
+    /// All, as they are numbered.
+    pub const ALL: [Lane; Lane::COUNT] = [Lane::Working, Lane::Waiting, Lane::Holding];
+
     /// As many as there are.
     pub const COUNT: usize = 3;
 }
@@ -38,6 +41,8 @@ pub struct Seat {
     pub longest: AtomicU64,
     /// Nanoseconds of CPU that it used.
     pub cpu: AtomicU64,
+    /// When it had done, on the clock.
+    pub ended: AtomicU64,
     /// What the experiment notes.
     pub notes: [AtomicU64; NOTES],
 }

@@ -1,6 +1,8 @@
 //! What a crew has done.
 
+use super::host::GRACE;
 use super::seat::NOTES;
+use crate::bench::contender::Result;
 
 /// How a worker ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -31,13 +33,28 @@ pub struct Tally {
 /// What a crew has done.
 #[derive(Clone, Debug)]
 pub struct Round {
-    /// From the start to the order to stop.
+    /// From the start to the end of the last worker; to the order to stop, if one of them did not come to its end.
     pub seconds: f64,
     /// Each worker.
     pub tallies: Vec<Tally>,
 }
 
 impl Round {
+    /// The same, if all came to their end: who was killed may have done what it has not counted.
+    ///
+    /// # Errors
+    /// If not; `at` is what they were at.
+    pub fn whole(self, at: &str) -> Result<Round> {
+        if self.ended(Ended::Well) == self.tallies.len() {
+            return Ok(self);
+        }
+        Err(format!(
+            "{at}: a worker did not come to its end: other programs need the CPUs, or its work is longer than {} s",
+            GRACE.as_secs()
+        )
+        .into())
+    }
+
     /// What all have done.
     pub fn done(&self) -> u64 {
         self.tallies.iter().map(|tally| tally.done).sum()

@@ -55,7 +55,7 @@ pub fn before(about: &About, question: &Question, read_first: &[Step], width: us
             }
         }
     }
-    out.push('\n');
+    out.push_str("Write it down: the run has begun.\n\n");
     out
 }
 
@@ -69,6 +69,15 @@ pub fn report(
     width: usize,
 ) -> String {
     let mut out = disturbed(noise, width);
+    let bounded = findings.charts.iter().flat_map(|chart| &chart.series).flat_map(|series| &series.points);
+    if bounded.into_iter().any(|point| point.y.low < point.y.high) {
+        out.push_str(&indented(
+            "Medians of several rounds; in brackets their 95 % intervals, or the least and the greatest where rounds are few.",
+            width,
+            0,
+        ));
+        out.push('\n');
+    }
     for chart in &findings.charts {
         out.push_str(&plot(chart, width));
         out.push_str(&table(chart, width));
@@ -87,7 +96,8 @@ pub fn report(
     out.push_str(&indented(&findings.saw, width, 2));
     if let (Question::Choose { of, .. }, Some(right)) = (question, findings.answer) {
         let choice = of.get(right).copied().unwrap_or_default();
-        out.push_str(&indented(&format!("Right was {}. {choice}", right + 1), width, 2));
+        let says = if findings.doubt().is_some() { "By this run, with doubt, right was" } else { "Right was" };
+        out.push_str(&indented(&format!("{says} {}. {choice}", right + 1), width, 2));
     }
     out.push_str("\nThe shape\n");
     out.push_str(&indented(&format!("Expected: {}. Source: {}.", about.shape, about.source), width, 2));
@@ -268,7 +278,7 @@ mod tests {
             "noisy machine: a dog barks\n",
             "  a lock: 12 ns\n",
             "What you saw, and why\n  This run has not shown all that is expected. Missing: level (steep). So read",
-            "\n  That.\n  Right was 2. that\n",
+            "\n  That.\n  By this run, with doubt, right was 2. that\n",
             "  NOT as expected: level: steep; the cause may be: a slope\n",
             "  // all at once\n  one();\n  two();\n",
             "as it happened\n  one\n",

@@ -84,6 +84,7 @@ fn right(question: &Question, found: &Findings) -> String {
             table(at, |x| line.and_then(|line| line.at(x)).map_or("not measured".to_owned(), |y| format!("{y:.2}")))
         }
         Question::Choose { of, .. } => match found.answer.and_then(|right| of.get(right)) {
+            Some(right) if found.doubt().is_some() => format!("\nBy this run, with doubt: {right}\n"),
             Some(right) => format!("\nRight: {right}\n"),
             None => "\nRight: none of them, on this machine.\n".to_owned(),
         },
@@ -159,6 +160,9 @@ mod tests {
     #[test]
     fn the_key_names_the_right_choice_or_that_there_is_none() {
         let death = experiments::named("death").unwrap();
+        let checks = vec![Check::new("x", false, String::new(), "y")];
+        let doubtful = super::answer(1, death, &record(Findings { answer: Some(0), checks, ..Findings::default() }));
+        assert!(doubtful.contains("\nBy this run, with doubt: with all") && !doubtful.contains("Right:"), "{doubtful}");
         let key = |answer| super::answer(1, death, &record(Findings { answer, ..Findings::default() }));
         assert!(key(Some(1)).contains("\nRight: with the robust mutex alone\n"));
         assert!(key(None).contains("\nRight: none of them, on this machine.\n"));

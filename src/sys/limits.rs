@@ -25,13 +25,23 @@ pub fn cpu_numbers() -> Vec<usize> {
 /// # Errors
 /// If there is no such CPU, or this process may not use it.
 pub fn pin(cpu: usize) -> io::Result<()> {
-    if cpu >= libc::CPU_SETSIZE as usize {
-        return Err(io::Error::from_raw_os_error(libc::EINVAL));
-    }
+    keep_on(&[cpu])
+}
+
+/// Keeps this thread, and those that it starts, on some CPUs.
+///
+/// # Errors
+/// If this process may use none of them, or there cannot be one of that number.
+pub fn keep_on(cpus: &[usize]) -> io::Result<()> {
     // SAFETY: all zeroes is an empty set.
     let mut set: libc::cpu_set_t = unsafe { std::mem::zeroed() };
-    // SAFETY: the number is below the set's size, as just checked.
-    unsafe { libc::CPU_SET(cpu, &mut set) };
+    for &cpu in cpus {
+        if cpu >= libc::CPU_SETSIZE as usize {
+            return Err(io::Error::from_raw_os_error(libc::EINVAL));
+        }
+        // SAFETY: the number is below the set's size, as just checked.
+        unsafe { libc::CPU_SET(cpu, &mut set) };
+    }
     // SAFETY: `set` is a valid set of the size given.
     if unsafe { libc::sched_setaffinity(0, size_of::<libc::cpu_set_t>(), &set) } == -1 {
         return Err(io::Error::last_os_error());

@@ -17,7 +17,7 @@ fn the_list_has_each_experiment_with_its_knobs() {
     let names: Vec<&str> = ended.out().lines().filter_map(|line| line.split_once(": ")).map(|line| line.0).collect();
     let names: Vec<&str> = names.into_iter().filter(|name| !name.starts_with(' ')).collect();
     assert_eq!(names, ALL);
-    assert!(ended.out().contains("\n    operation=  what counts (add, store; usually add)\n"), "{}", ended.out());
+    assert!(ended.out().contains("\n    who=  who counts (processes, threads; usually processes)\n"), "{}", ended.out());
 }
 
 /// Too short to show anything: that is told, and is no failure of the run.
@@ -33,7 +33,11 @@ fn a_run_shows_and_writes_what_it_has_found() {
         assert!(ended.out().contains(part), "{part}: {}", ended.out());
     }
     assert!(!cfg!(debug_assertions) || ended.out().contains("noisy machine: this is a build without optimization"));
-    assert!(ended.out().ends_with("Again: gristmill lab run hold workers=2 job=20 --seconds 1 --seed 7\n"), "{}", ended.out());
+    assert!(
+        ended.out().ends_with("Again: gristmill lab run hold workers=2 job=20 lock=spin --seconds 1 --seed 7\n"),
+        "{}",
+        ended.out()
+    );
     assert!(ended.out().lines().all(|line| line.chars().count() <= 120), "{}", ended.out());
     let json: serde_json::Value = serde_json::from_slice(&std::fs::read(&json).unwrap()).unwrap();
     assert_eq!((&json["experiment"], &json["seed"], &json["schema"]), (&"hold".into(), &7.into(), &1.into()));
@@ -41,7 +45,7 @@ fn a_run_shows_and_writes_what_it_has_found() {
     assert!(points.len() == 6 && points.iter().all(|point| point["y"]["median"].as_f64().unwrap() > 0.0), "{points:?}");
     let csv = std::fs::read_to_string(&csv).unwrap();
     assert!(csv.starts_with("experiment,knobs,cores,chart,series,origin,x,name,median,low,high\n"), "{csv}");
-    let measured = |line: &&str| line.starts_with("hold,workers=2 job=20,") && line.contains(",measured,measured,");
+    let measured = |line: &&str| line.starts_with("hold,workers=2 job=20 lock=spin,") && line.contains(",measured,measured,");
     assert_eq!(csv.lines().filter(measured).count(), 6, "{csv}");
 }
 
@@ -51,7 +55,9 @@ fn what_there_is_not_is_told_in_one_line_before_anything_runs() {
         (vec!["run", "holt"], "there is no experiment 'holt'; did you mean 'hold'?; there are lost, hold,"),
         (vec!["check", "holt"], "did you mean 'hold'?"),
         (vec!["run", "hold", "workers=1000000"], "workers is a number from 2 to 64, not '1000000'"),
-        (vec!["run", "hold", "speed=1"], "there is no knob 'speed'; there are workers, job"),
+        (vec!["run", "HOLD"], "did you mean 'hold'?"),
+        (vec!["run", "hold", "workers=2", "workers=3"], "workers is set twice"),
+        (vec!["run", "hold", "speed=1"], "there is no knob 'speed'; there are workers, job, lock"),
         (vec!["run", "hold", "--seconds", "0"], "0"),
     ] {
         let ended = run(gristmill(&[&["lab"], &args[..]].concat()));

@@ -16,7 +16,7 @@ pub struct Ladder;
 
 const ABOUT: About = About {
     name: "ladder",
-    title: "The seed's ladder",
+    title: "The ladder",
     hypothesis: "More workers alone do not make short jobs faster: handing over a job costs as much as the job. What helps is to hand over less often.",
     metric: "jobs a second of the same batch, in six forms",
     shape: "chunks and the shared array are faster than one process and than futures, which hand over job by job",

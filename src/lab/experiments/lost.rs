@@ -12,7 +12,7 @@ use crate::lab::gate::Gate;
 use crate::lab::knobs::{Knob, Knobs};
 use crate::lab::laboratory::{Lab, ROUNDS};
 use crate::lab::models;
-use crate::lab::tally::{Ended, Round};
+use crate::lab::tally::Round;
 use crate::lock::FutexLock;
 use crate::sys::clock;
 use std::collections::HashMap;
@@ -105,12 +105,9 @@ impl Experiment for Lost {
 }
 
 /// Per cent of what was done that is not there. All must have ended well: who is killed may have written without having counted.
-fn lost(round: &Round, found: u64) -> Result<f64> {
-    if round.ended(Ended::Well) < round.tallies.len() {
-        return Err("a worker did not end".into());
-    }
+fn lost(round: &Round, found: u64) -> f64 {
     let done = round.done();
-    Ok(100.0 * done.saturating_sub(found) as f64 / done.max(1) as f64)
+    100.0 * done.saturating_sub(found) as f64 / done.max(1) as f64
 }
 
 /// A counter that nobody locks.
@@ -134,18 +131,20 @@ fn windowed(lab: &Lab<'_>, time: Duration, workers: usize, turn: u64, window: f6
     let (inside, pauses) = (Work::of(inside), pauses(turn - inside));
     let counter = counter()?;
     let at = format!("{workers} workers, {window:.0} % of the time between read and write");
-    let round = Crew::processes(workers).work(lab, &at, time, &*counter, |worker, counter| {
-        let mut random = worker.number as u64;
-        while worker.on() {
-            random = next(random);
-            pauses[(random >> 61) as usize].run(random);
-            let n = counter.load(Relaxed);
-            inside.run(n);
-            counter.store(n + 1, Relaxed);
-            worker.did(1);
-        }
-    })?;
-    lost(&round, counter.load(Relaxed))
+    let round = Crew::processes(workers)
+        .work(lab, &at, time, &*counter, |worker, counter| {
+            let mut random = worker.number as u64;
+            while worker.on() {
+                random = next(random);
+                pauses[(random >> 61) as usize].run(random);
+                let n = counter.load(Relaxed);
+                inside.run(n);
+                counter.store(n + 1, Relaxed);
+                worker.did(1);
+            }
+        })?
+        .whole(&at)?;
+    Ok(lost(&round, counter.load(Relaxed)))
 }
 
 /// One of [`WAYS`].
@@ -154,31 +153,35 @@ fn back_to_back(lab: &Lab<'_>, time: Duration, way: usize) -> Result<f64> {
     let at = WAYS[way];
     if way == 3 {
         let gate = Gate::<FutexLock, u64>::new()?;
-        let round = crew.work(lab, at, time, &*gate, |worker, gate| {
-            while worker.on() {
-                let found = gate.with(worker, |value, _| {
-                    *value += 1;
-                    *value
-                });
-                worker.note(0, found);
-                worker.did(1);
-            }
-        })?;
+        let round = crew
+            .work(lab, at, time, &*gate, |worker, gate| {
+                while worker.on() {
+                    let found = gate.with(worker, |value, _| {
+                        *value += 1;
+                        *value
+                    });
+                    worker.note(0, found);
+                    worker.did(1);
+                }
+            })?
+            .whole(at)?;
         // Whoever was the last to count has seen the end.
-        return lost(&round, round.tallies.iter().map(|tally| tally.notes[0]).max().unwrap_or(0));
+        return Ok(lost(&round, round.tallies.iter().map(|tally| tally.notes[0]).max().unwrap_or(0)));
     }
     let counter = counter()?;
-    let round = crew.work(lab, at, time, &*counter, |worker, counter| {
-        while worker.on() {
-            if way == 2 {
-                counter.fetch_add(1, Relaxed);
-            } else {
-                counter.store(counter.load(Relaxed) + 1, Relaxed);
+    let round = crew
+        .work(lab, at, time, &*counter, |worker, counter| {
+            while worker.on() {
+                if way == 2 {
+                    counter.fetch_add(1, Relaxed);
+                } else {
+                    counter.store(counter.load(Relaxed) + 1, Relaxed);
+                }
+                worker.did(1);
             }
-            worker.did(1);
-        }
-    })?;
-    lost(&round, counter.load(Relaxed))
+        })?
+        .whole(at)?;
+    Ok(lost(&round, counter.load(Relaxed)))
 }
 
 /// Two workers with a window of half of their time, each of which keeps its last updates.

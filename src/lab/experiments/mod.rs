@@ -53,7 +53,10 @@ pub fn named(name: &str) -> Result<&'static dyn Experiment> {
         return Ok(*experiment);
     }
     let names: Vec<&str> = all().iter().map(|experiment| experiment.about().name).collect();
-    let near = names.iter().map(|known| (strsim::jaro_winkler(known, name), *known)).max_by(|a, b| a.0.total_cmp(&b.0));
+    let near = names
+        .iter()
+        .map(|known| (strsim::jaro_winkler(known, &name.to_lowercase()), *known))
+        .max_by(|a, b| a.0.total_cmp(&b.0));
     let meant = near.filter(|near| near.0 > 0.75).map_or(String::new(), |near| format!("; did you mean '{}'?", near.1));
     Err(format!("there is no experiment '{name}'{meant}; there are {}", names.join(", ")).into())
 }

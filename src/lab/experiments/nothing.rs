@@ -19,7 +19,7 @@ const ABOUT: About = About {
     name: "nothing",
     title: "Share nothing",
     hypothesis: "The best lock is none: workers that count each for itself, and are added up when somebody asks, do not wait for each other at all.",
-    metric: "million counts a second of all workers; nanoseconds to read the total",
+    metric: "counts a second of all workers; nanoseconds to read the total",
     shape: "one lock and one atomic are slow, counters of one's own are many times faster; reading gets dearer with each counter to add",
     source: "McKenney, \"Is Parallel Programming Hard, And, If So, What Can You Do About It?\", chapter \"Counting\"",
     cores: 2,
@@ -156,12 +156,12 @@ impl Experiment for Nothing {
             Some(&way) => {
                 let places = Places { gate: Gate::new()?, counters: Counters::new()? };
                 let at = format!("{workers} workers count in {}", name(way));
-                let round =
-                    Crew::processes(workers).work(lab, &at, time, &places, |worker, places| count(way, worker, places))?;
+                let crew = Crew::processes(workers);
+                let round = crew.work(lab, &at, time, &places, |worker, places| count(way, worker, places))?.whole(&at)?;
                 if way != Way::Lock {
                     lost += round.done().abs_diff(places.counters.sum(SEATS));
                 }
-                Ok(round.rate() / 1e6)
+                Ok(round.rate())
             }
             None => {
                 let of = COUNTERS[place - ways.len()] as usize;
@@ -190,7 +190,7 @@ fn name(way: Way) -> String {
     }
 }
 
-/// `counts` are millions a second for each way, `reads` nanoseconds for each of [`COUNTERS`]; `lost` is what the sums lack.
+/// `counts` are counts a second for each way, `reads` nanoseconds for each of [`COUNTERS`]; `lost` is what the sums lack.
 fn findings(workers: usize, shards: usize, cores: usize, counts: Vec<Vec<f64>>, reads: Vec<Vec<f64>>, lost: u64) -> Findings {
     let counted = Series::measured("measured", counts.into_iter().enumerate().map(|(place, rounds)| (place as f64, rounds)));
     let read = Series::measured("measured", COUNTERS.into_iter().zip(reads));
@@ -198,11 +198,15 @@ fn findings(workers: usize, shards: usize, cores: usize, counts: Vec<Vec<f64>>, 
     let (one, many) = (read.at(1.0).unwrap_or(f64::NAN), read.at(64.0).unwrap_or(f64::NAN));
     let (over_lock, over_atomic, dearer) = (own / lock, own / atomic, many / one);
     let saw = format!(
-        "{workers} workers made {lock:.1} million counts a second with one lock, {atomic:.1} with one atomic, {sharded:.1} in {shards} shards, and \
-         {own:.0} with a counter each: {over_lock:.0} times as many as with the lock. An atomic needs no lock, but its cache line still goes from CPU to \
+        "{workers} workers made {:.1} million counts a second with one lock, {:.1} with one atomic, {:.1} in {shards} shards, and \
+         {:.0} with a counter each: {over_lock:.0} times as many as with the lock. An atomic needs no lock, but its cache line still goes from CPU to \
          CPU for each count. A counter that only one worker writes stays in that CPU's cache, and needs no locked instruction. The bill comes when \
          somebody reads: one counter took {one:.0} ns, the sum of 64 took {many:.0} ns ({dearer:.0} times), and the sum is of no single moment. So share \
-         nothing that is written often and read seldom."
+         nothing that is written often and read seldom.",
+        lock / 1e6,
+        atomic / 1e6,
+        sharded / 1e6,
+        own / 1e6
     );
     let busy = "the workers did not run at the same time, or the two CPUs are one core's two threads, which share its cache";
     let checks = vec![
@@ -230,10 +234,10 @@ fn findings(workers: usize, shards: usize, cores: usize, counts: Vec<Vec<f64>>, 
     ];
     Findings {
         numbers: vec![
-            Number::new("counts, one lock", lock, "million/s"),
-            Number::new("counts, one atomic", atomic, "million/s"),
-            Number::new(format!("counts, {shards} shards"), sharded, "million/s"),
-            Number::new("counts, a counter each", own, "million/s"),
+            Number::new("counts, one lock", lock, "a second"),
+            Number::new("counts, one atomic", atomic, "a second"),
+            Number::new(format!("counts, {shards} shards"), sharded, "a second"),
+            Number::new("counts, a counter each", own, "a second"),
             Number::new("a read of one counter", one, "ns"),
             Number::new("a read of 64 counters", many, "ns"),
         ],
@@ -241,7 +245,7 @@ fn findings(workers: usize, shards: usize, cores: usize, counts: Vec<Vec<f64>>, 
             Chart {
                 title: format!("Counts of {workers} workers"),
                 x: Axis::linear("where they count"),
-                y: Axis::log("million counts a second"),
+                y: Axis::log("counts a second"),
                 series: vec![counted],
                 names: ways(shards).map(name).to_vec(),
             },
@@ -266,7 +270,7 @@ mod tests {
     use crate::lab::findings::Verdict;
 
     fn found(counts: [f64; 4], reads: [f64; 4], lost: u64) -> Findings {
-        findings(2, 4, 2, counts.map(|value| vec![value; 3]).to_vec(), reads.map(|value| vec![value; 3]).to_vec(), lost)
+        findings(2, 4, 2, counts.map(|value| vec![1e6 * value; 3]).to_vec(), reads.map(|value| vec![value; 3]).to_vec(), lost)
     }
 
     #[test]

@@ -84,7 +84,7 @@ impl Experiment for Scale {
                     worker.did(1);
                 }
             })?;
-            Ok(round.rate())
+            Ok(round.whole(&at)?.rate())
         })?;
         Ok(findings(&places, serial as f64 / 100.0, lab.cores, &rates))
     }
@@ -143,7 +143,7 @@ fn findings(places: &[f64], serial: f64, cores: usize, rates: &[Vec<f64>]) -> Fi
             beyond.push(curve("USL, fitted to what was measured", Origin::Model, 64.max(2 * cores as u32), law));
             numbers.push(Number::new("contention alpha, fitted", 100.0 * alpha, "%"));
             numbers.push(Number::new("coherency beta, fitted", 100.0 * beta, "%"));
-            let peak = ((1.0 - alpha) / beta).sqrt();
+            let peak = ((1.0 - alpha) / beta).sqrt().max(1.0);
             let end =
                 if beta > 0.0 { format!("most is done with some {peak:.0} workers") } else { "it never turns down".into() };
             format!(

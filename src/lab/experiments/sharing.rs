@@ -2,7 +2,7 @@
 
 use crate::bench::contender::Result;
 use crate::bench::shared::SharedBytes;
-use crate::lab::crew::Crew;
+use crate::lab::crew::{Crew, Members};
 use crate::lab::experiment::{About, Experiment, Question, Step};
 use crate::lab::findings::{Axis, Chart, Check, Findings, Number, Series};
 use crate::lab::knobs::{Knob, Knobs};
@@ -21,7 +21,7 @@ const ABOUT: About = About {
     cores: 2,
 };
 
-const KNOBS: &[Knob] = &[Knob::word("operation", "what counts", &["add", "store"])];
+const KNOBS: &[Knob] = &[Knob::word("who", "who counts", &["processes", "threads"])];
 
 /// Bytes from one counter to the next.
 const STRIDES: [f64; 6] = [8.0, 16.0, 32.0, 64.0, 128.0, 256.0];
@@ -55,7 +55,7 @@ impl Experiment for Sharing {
     }
 
     fn measure(&self, knobs: &Knobs, lab: &Lab<'_>) -> Result<Findings> {
-        let adds = knobs.word("operation") == "add";
+        let members = if knobs.word("who") == "threads" { Members::Threads } else { Members::Processes };
         let places = STRIDES.len() + 1;
         let time = lab.each(ROUNDS * places);
         let mut rounds = lab.sweep(places, ROUNDS, |place| {
@@ -64,19 +64,13 @@ impl Experiment for Sharing {
             let memory = SharedBytes::new(4096)?;
             let at = if workers == 1 { "one alone".to_owned() } else { format!("counters {stride} bytes apart") };
             let base = memory.base() as usize;
-            let round = Crew::processes(workers).work(lab, &at, time, &base, |worker, base| {
+            let round = Crew { members, size: workers }.work(lab, &at, time, &base, |worker, base| {
                 let place = (base + worker.number * stride) as *mut AtomicU64;
                 // SAFETY: within the 4096 bytes that all processes have mapped at the same address, aligned, and zeroed when they were made.
                 let counter = unsafe { &*place };
-                let mut n = 0;
                 while worker.on() {
                     for _ in 0..ROUND {
-                        if adds {
-                            counter.fetch_add(1, Relaxed);
-                        } else {
-                            n += 1;
-                            counter.store(n, Relaxed);
-                        }
+                        counter.fetch_add(1, Relaxed);
                     }
                     worker.did(ROUND);
                 }

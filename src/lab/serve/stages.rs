@@ -144,8 +144,11 @@ mod tests {
         };
         let measure = read(&text("measure")).unwrap();
         assert_eq!(measure.stages(), 2);
-        assert_eq!(measure.arguments(0), ["--seconds=20", "--events", "--", "hold", "workers=3", "job=50"]);
-        assert_eq!(measure.arguments(1), ["--seconds=5", "--events", "--watch", "--", "hold", "workers=3", "job=50"]);
+        assert_eq!(measure.arguments(0), ["--seconds=20", "--events", "--", "hold", "workers=3", "job=200", "lock=spin"]);
+        assert_eq!(
+            measure.arguments(1),
+            ["--seconds=5", "--events", "--watch", "--", "hold", "workers=3", "job=200", "lock=spin"]
+        );
         let watch = read(&text("watch")).unwrap();
         assert_eq!((watch.stages(), watch.arguments(0)[2].as_str()), (1, "--watch"));
     }
