@@ -107,9 +107,8 @@ fn run_one(run: &Run, interrupted: &dyn Fn() -> bool) -> Ended {
         watch.tell(&Event::Found(Box::new(record.clone())));
         Ok(())
     } else {
-        let knobs: String = record.knobs.iter().map(|knob| format!(" {knob}")).collect();
         let report = terminal::report(about, &question, experiment.steps(), &record.findings, &record.noise, width());
-        say(&format!("{report}Again: gristmill lab run {}{knobs} --seconds {} --seed {seed}\n", about.name, run.seconds))
+        say(&format!("{report}Again: {}\n", record.command()))
     };
     for (output, form) in outputs.into_iter().zip([Record::json, Record::csv]) {
         output.map_or(Ok(()), |output| output.write(|to| form(&record, to))).map_err(unwritable)?;

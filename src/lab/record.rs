@@ -24,6 +24,8 @@ pub struct Record {
     pub experiment: String,
     /// How the knobs stood, as NAME=VALUE.
     pub knobs: Vec<String>,
+    /// About how long it was to take.
+    pub seconds: u64,
     /// What the order of measurements was drawn from.
     pub seed: u64,
     /// CPUs that it could use.
@@ -42,6 +44,12 @@ pub const COLUMNS: [&str; 11] =
     ["experiment", "knobs", "cores", "chart", "series", "origin", "x", "name", "median", "low", "high"];
 
 impl Record {
+    /// What is typed to run it again.
+    pub fn command(&self) -> String {
+        let knobs: String = self.knobs.iter().map(|knob| format!(" {knob}")).collect();
+        format!("gristmill lab run {}{knobs} --seconds {} --seed {}", self.experiment, self.seconds, self.seed)
+    }
+
     /// Writes it as JSON.
     ///
     /// # Errors
@@ -98,5 +106,5 @@ pub fn record(experiment: &dyn Experiment, knobs: &Knobs, seconds: u64, seed: u6
     }
     let noise = noise::meanwhile(&before, &Moment::now());
     let (experiment, knobs, cores) = (experiment.about().name.to_owned(), knobs.written(), lab.cores);
-    Ok(Record { schema: SCHEMA, experiment, knobs, seed, cores, noise, findings })
+    Ok(Record { schema: SCHEMA, experiment, knobs, seconds, seed, cores, noise, findings })
 }

@@ -113,7 +113,7 @@ mod tests {
 
     fn record(findings: Findings) -> Record {
         let (experiment, knobs) = ("x".into(), vec!["workers=2".into()]);
-        Record { schema: SCHEMA, experiment, knobs, seed: 1, cores: 2, noise: vec!["a dog barks".into()], findings }
+        Record { schema: SCHEMA, experiment, knobs, seconds: 3, seed: 1, cores: 2, noise: vec!["a dog barks".into()], findings }
     }
 
     #[test]

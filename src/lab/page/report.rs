@@ -74,11 +74,7 @@ fn part(experiment: &dyn Experiment, record: &Record) -> Result<String> {
         });
         body += &format!("<p>{}</p>\n<pre class=\"code\">{}</pre>\n", escape(step.says), lines.collect::<String>());
     }
-    let knobs: String = record.knobs.iter().map(|knob| format!(" {knob}")).collect();
-    body += &format!(
-        "<h3>Again</h3>\n<pre>{}</pre>\n",
-        escape(&format!("gristmill lab run {}{knobs} --seed {}", about.name, record.seed))
-    );
+    body += &format!("<h3>Again</h3>\n<pre>{}</pre>\n", escape(&record.command()));
     Ok(body)
 }
 
@@ -162,6 +158,7 @@ mod tests {
             schema: 1,
             experiment: "hold".into(),
             knobs: vec!["workers=2".into()],
+            seconds: 3,
             seed: 7,
             cores: 2,
             noise: vec![evil.into()],

@@ -20,7 +20,7 @@ export function disturbance(text) {
 }
 
 export function show({ record, charts, score, answer, doubt }, about) {
-  const { findings, noise, knobs, seed } = record;
+  const { findings, noise, knobs, seconds, seed } = record;
   const parts = noise.map((why) => make("p", { class: "note" }, make("strong", {}, "Noisy machine: "), why));
   if (score) parts.push(make("p", { class: "score", id: "score" }, make("strong", {}, `${score.points} of 100. `), score.says));
   else if (answer) parts.push(make("p", {}, "Measured here: ", make("strong", {}, answer)));
@@ -41,7 +41,7 @@ export function show({ record, charts, score, answer, doubt }, about) {
   parts.push(make("dl", {}, ...numbers));
   parts.push(make("h3", {}, "The shape"), make("p", {}, `Expected: ${about.shape}. Source: ${about.source}.`));
   parts.push(make("ul", { id: "checks" }, ...findings.checks.map(check)));
-  const command = ["gristmill lab run", record.experiment, ...knobs, `--seed ${seed}`].join(" ");
+  const command = ["gristmill lab run", record.experiment, ...knobs, `--seconds ${seconds}`, `--seed ${seed}`].join(" ");
   parts.push(make("h3", {}, "Again, in a terminal"), make("pre", { tabindex: "0" }, command));
   byId("found").replaceChildren(...parts);
   byId("result").hidden = false;
