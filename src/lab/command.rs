@@ -168,7 +168,8 @@ fn report_all(report: &Report, interrupted: &dyn Fn() -> bool) -> Ended {
         .into_iter()
         .flatten()
         .try_for_each(|output| output.write(|to| Ok(to.write_all(page.as_bytes())?)))
-        .map_err(unwritable)
+        .map_err(unwritable)?;
+    say(&format!("{}: written; it opens in any browser\n", report.file.display()))
 }
 
 fn worksheet(sheet: &Worksheet, interrupted: &dyn Fn() -> bool) -> Ended {

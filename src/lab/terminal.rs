@@ -110,7 +110,9 @@ pub fn report(
 fn code(steps: &[Step], width: usize) -> String {
     let mut out = String::new();
     for step in steps {
-        out.push_str(&indented(&format!("// {}", step.says), width, 2));
+        for line in wrapped(step.says, width.saturating_sub(5), 0) {
+            let _ = writeln!(out, "  // {line}");
+        }
         step.code.lines().for_each(|line| out.push_str(&format!("  {line}\n")));
         out.push('\n');
     }
