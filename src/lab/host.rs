@@ -208,3 +208,25 @@ pub fn forked(body: impl FnOnce()) -> Result<i32> {
         pid => Ok(pid),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::lab::crew::{Crew, Members};
+    use crate::lab::laboratory::tests::lab;
+    use std::time::Duration;
+
+    #[test]
+    fn what_was_begun_before_the_order_to_stop_counts_with_its_time() {
+        let long = Duration::from_millis(60);
+        let crew = Crew { members: Members::Threads, size: 2 };
+        let round = crew.work(&lab(1), "one long job", Duration::from_millis(5), &(), |worker, ()| {
+            while worker.on() {
+                std::thread::sleep(long);
+                worker.did(1);
+            }
+        });
+        let round = round.unwrap().whole("one long job").unwrap();
+        assert_eq!(round.done(), 2);
+        assert!(round.seconds >= long.as_secs_f64(), "{} s", round.seconds);
+    }
+}
