@@ -11,6 +11,7 @@ use crate::lab::findings::Findings;
 use crate::lab::gate::Gate;
 use crate::lab::knobs::{Knob, Knobs};
 use crate::lab::laboratory::Lab;
+use crate::lab::seat::Lane;
 use crate::lab::tally::{Ended, Round};
 use crate::lock::FutexLock;
 use crate::sys::clock::{self, Deadline};
@@ -35,7 +36,10 @@ const ABOUT: About = About {
     cores: 2,
 };
 
-const KNOBS: &[Knob] = &[Knob::word("program", "which of them", &["all", "a", "b", "c", "d", "e"])];
+const KNOBS: &[Knob] = &[
+    Knob::word("program", "which of them", &["all", "a", "b", "c", "d", "e"]),
+    Knob::word("state", "as it is, or repaired; both is one after the other", &["both", "criminal", "repaired"]),
+];
 
 /// In the order of the knob's words, and of [`STEPS`], which has two for each.
 const NAMES: [&str; 5] = ["a", "b", "c", "d", "e"];
@@ -132,23 +136,28 @@ impl Experiment for Crime {
             Some(one) => vec![one],
             None => (0..NAMES.len()).collect(),
         };
+        let states: &[bool] = match knobs.word("state") {
+            "criminal" => &[false],
+            "repaired" => &[true],
+            _ => &[false, true],
+        };
         // Twice the turns: some of the time is the watchdog's.
         let time = lab.each(4 * ROUNDS * chosen.len()).min(Duration::from_secs(1));
         let mut outcomes = vec![];
         let slow: Vec<usize> = chosen.iter().copied().filter(|crime| *crime != ORDER).collect();
         let mut run = |crime: usize, place: usize| {
-            let repaired = place % 2 == 1;
+            let repaired = states[place % states.len()];
             let round = run(lab, time, crime, repaired)?;
             let (rate, done, hung) = (round.rate(), round.done(), round.ended(Ended::Hung));
             let held = round.tallies.iter().map(|tally| tally.notes[0]).sum::<u64>() as f64 / done.max(1) as f64;
             outcomes.push(Outcome { crime, repaired, rate, held, done, hung });
             Ok(rate)
         };
-        lab.sweep(2 * slow.len(), ROUNDS, |place| run(slow[place / 2], place))?;
+        lab.sweep(states.len() * slow.len(), ROUNDS, |place| run(slow[place / states.len()], place))?;
         if chosen.contains(&ORDER) {
-            lab.sweep(2, 1, |place| run(ORDER, place))?;
+            lab.sweep(states.len(), 1, |place| run(ORDER, place))?;
         }
-        Ok(findings(&chosen, &outcomes, lab.cores))
+        Ok(findings(&chosen, states, &outcomes, lab.cores))
     }
 }
 
@@ -158,20 +167,27 @@ fn run(lab: &Lab<'_>, time: Duration, crime: usize, repaired: bool) -> Result<Ro
         PRINT => {
             let null = File::options().write(true).open("/dev/null")?;
             // To nowhere: where lines go to costs more than this.
-            let print = |value| (0..LINES).for_each(|line| drop(writeln!(&null, "{line}: {value}")));
+            let print = |_: &Worker<'_>, value| (0..LINES).for_each(|line| drop(writeln!(&null, "{line}: {value}")));
             changing(lab, &at, time, repaired, None, &print)
         }
         WAKE => {
             // Zeroes are valid words.
             let bell = Shared::<AtomicU32>::new(|_| Ok(()))?;
-            let ring = |_| {
+            let ring = |_: &Worker<'_>, _| {
                 bell.fetch_add(1, Release); // with the sleeper's look
                 futex::wake(&bell, 1);
             };
             changing(lab, &at, time, repaired, Some(&*bell), &ring)
         }
         COUNTER => counting(lab, &at, time, PLACES[usize::from(repaired)]),
-        WAIT => changing(lab, &at, time, repaired, None, &|_| sleep(ANSWER)),
+        WAIT => changing(lab, &at, time, repaired, None, &|worker: &Worker<'_>, _| {
+            let before = worker.lane();
+            if before == Lane::Working {
+                worker.goes(Lane::Waiting);
+            }
+            sleep(ANSWER);
+            worker.goes(before);
+        }),
         _ => two_locks(lab, &at, time, repaired),
     }
 }
@@ -184,7 +200,7 @@ fn changing(
     time: Duration,
     repaired: bool,
     bell: Option<&AtomicU32>,
-    act: &(dyn Fn(u64) + Sync),
+    act: &(dyn Fn(&Worker<'_>, u64) + Sync),
 ) -> Result<Round> {
     let gate = Gate::<FutexLock, u64>::new()?;
     let crew = Crew::processes(2 + usize::from(bell.is_some()));
@@ -192,7 +208,9 @@ fn changing(
         Some(bell) if worker.number == 2 => {
             while worker.on() {
                 let seen = bell.load(Acquire); // with the ring
+                worker.goes(Lane::Waiting);
                 futex::wait(bell, seen, Some(Deadline::after(NAP)));
+                worker.goes(Lane::Working);
                 gate.with(worker, |value, _| *value += 1);
             }
         }
@@ -200,20 +218,20 @@ fn changing(
     })
 }
 
-fn change(worker: &Worker<'_>, gate: &Gate<FutexLock, u64>, repaired: bool, act: &dyn Fn(u64)) {
+fn change(worker: &Worker<'_>, gate: &Gate<FutexLock, u64>, repaired: bool, act: &dyn Fn(&Worker<'_>, u64)) {
     let mut held = 0;
     while worker.on() {
         let value = gate.with(worker, |value, _| {
             let start = clock::now();
             *value += 1;
             if !repaired {
-                act(*value);
+                act(worker, *value);
             }
             held += clock::now() - start;
             *value
         });
         if repaired {
-            act(value);
+            act(worker, value);
         }
         worker.note(0, held);
         worker.did(1);
