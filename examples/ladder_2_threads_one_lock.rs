@@ -1,4 +1,5 @@
-//! The seed's ladder, 2 of 6: threads share the next job and the sum, behind one lock. Each takes it twice for a job, but not while it works.
+//! The seed's ladder, 2 of 6: threads share the next job and the sum, behind one lock. Each takes it twice for a job, but not while it works. The start
+//! of the threads is timed here; `gristmill lab run ladder` starts them before.
 //!
 //! `cargo run --release --example ladder_2_threads_one_lock`
 

@@ -1,6 +1,6 @@
 //! Questions for a class, in Markdown, and the key to them, of what this machine has measured.
 
-use super::experiment::{Experiment, Question};
+use super::experiment::{Experiment, Question, Step};
 use super::findings::{Findings, Verdict};
 use super::record::Record;
 use std::fmt::Write;
@@ -24,6 +24,7 @@ fn questions(number: usize, experiment: &dyn Experiment) -> String {
         let _ = writeln!(out, "\nIt needs at least {} CPUs.", about.cores);
     }
     let _ = writeln!(out, "\n**a) Predict.** {}", says(&experiment.question()));
+    out += &code(experiment.read_first());
     match experiment.question() {
         Question::Draw { at, .. } => out += &table(at, |_| " ".to_owned()),
         Question::Choose { of, .. } => {
@@ -33,11 +34,18 @@ fn questions(number: usize, experiment: &dyn Experiment) -> String {
     }
     let _ = write!(out, "\n**b) Run it.** `gristmill lab run {}`. What did you find?\n\n{LINE}", about.name);
     let _ = write!(out, "\n**c) Explain.** Why? Where were you wrong, and what had you not thought of?\n\n{LINE}{LINE}");
-    let _ = write!(out, "\n**d) The code.** Which lines make the difference?\n");
-    for step in experiment.steps() {
-        let _ = write!(out, "\n{}:\n\n```rust\n{}\n```\n", step.says, step.code);
+    if experiment.read_first().is_empty() {
+        let _ = write!(out, "\n**d) The code.** Which lines make the difference?\n");
+        out += &code(experiment.steps());
+    } else {
+        // The rest is the repair, which the class is to find.
+        let _ = write!(out, "\n**d) The code.** Which line of each is at fault, and how would you repair it?\n\n{LINE}{LINE}");
     }
     out
+}
+
+fn code(steps: &[Step]) -> String {
+    steps.iter().map(|step| format!("\n{}:\n\n```rust\n{}\n```\n", step.says, step.code)).collect()
 }
 
 const LINE: &str = "______________________________________________________________________\n\n";
@@ -72,8 +80,14 @@ pub fn answer(number: usize, experiment: &dyn Experiment, record: &Record) -> St
         };
         let _ = writeln!(out, "- {}: {} ({verdict})", check.says, check.found);
     }
-    let steps: Vec<&str> = experiment.steps().iter().map(|step| step.says).collect();
-    let _ = writeln!(out, "\n**d)** From step to step: {}.", steps.join("; "));
+    let read = experiment.read_first();
+    if read.is_empty() {
+        let steps: Vec<&str> = experiment.steps().iter().map(|step| step.says).collect();
+        let _ = writeln!(out, "\n**d)** From step to step: {}.", steps.join("; "));
+    } else {
+        let repaired = experiment.steps().iter().copied().filter(|step| read.iter().all(|other| other.code != step.code));
+        let _ = write!(out, "\n**d)** Repaired:\n{}", code(&repaired.collect::<Vec<_>>()));
+    }
     out
 }
 
@@ -155,6 +169,22 @@ mod tests {
         ] {
             assert!(key.contains(part), "{part}: {key}");
         }
+    }
+
+    #[test]
+    fn code_to_be_read_first_is_in_the_sheet_and_its_repair_in_the_key_alone() {
+        let crime = experiments::named("crime").unwrap();
+        let (sheet, key) = (sheet(&[crime]), answer(1, crime, &record(Findings::default())));
+        for step in crime.steps() {
+            let first = crime.read_first().iter().any(|other| other.code == step.code);
+            let block = format!("```rust\n{}\n```", step.code);
+            assert_eq!((sheet.contains(&block), key.contains(&block)), (first, !first), "{}", step.says);
+        }
+        let at = |part| sheet.find(part).unwrap_or_else(|| panic!("no {part}: {sheet}"));
+        assert!(at("**a)") < at("```rust") && at("```rust") < at("- [ ] a\n") && at("- [ ] a\n") < at("**b)"));
+        let hold = experiments::named("hold").unwrap();
+        let sheet = super::sheet(&[hold]);
+        assert!(hold.steps().iter().all(|step| sheet.contains(step.code)));
     }
 
     #[test]

@@ -1,20 +1,19 @@
 //! Death of the owner: a process is killed before, inside and after the critical section. Who hangs, who goes on, and what is left of the data.
 
+mod door;
+mod timeout;
+
 use crate::bench::contender::Result;
-use crate::bench::shared::{Shared, SharedBytes};
-use crate::lab::crew::{Crew, Worker};
+use crate::lab::crew::Crew;
 use crate::lab::experiment::{About, Experiment, Question, Step};
 use crate::lab::findings::{Axis, Chart, Check, Findings, Number, Series};
-use crate::lab::gate::Gate;
 use crate::lab::knobs::{Knob, Knobs};
 use crate::lab::laboratory::Lab;
 use crate::lab::tally::Ended;
-use crate::lock::{Acquired, Kind, PthreadRobustLock, RawLock, Visitor};
-use crate::sys::clock;
-use raw_sync::Timeout;
-use raw_sync::locks::{LockInit, Mutex};
-use std::hint::black_box;
+use crate::lock::{Kind, PthreadRobustLock, RawLock};
+use door::{Door, MOMENTS, Make, Moment, TOLD, TORN, live};
 use std::time::Duration;
+use timeout::{ASKED, timeout_of_raw_sync};
 
 pub struct Death;
 
@@ -29,22 +28,6 @@ const ABOUT: About = About {
 };
 
 const KNOBS: &[Knob] = &[Knob::number("survivors", "workers that live on, for each lock", 1, 2, 4)];
-
-/// When it dies.
-#[derive(Clone, Copy, Debug, PartialEq)]
-enum Moment {
-    Before,
-    Inside,
-    After,
-}
-
-const MOMENTS: [Moment; 3] = [Moment::Before, Moment::Inside, Moment::After];
-
-impl Moment {
-    fn name(self) -> &'static str {
-        ["killed before it", "killed inside", "killed after it"][self as usize]
-    }
-}
 
 const STEPS: &[Step] = &[
     Step {
@@ -62,77 +45,6 @@ const STEPS: &[Step] = &[
                to += 1;\npthread_mutex_unlock(&m);",
     },
 ];
-
-/// Turns that a victim takes before its last one: by then all others go through the lock as well.
-const TURNS: u64 = 10;
-
-/// All locks are tried at once: a pause after each turn leaves the CPUs to those who use another lock.
-const PAUSE: Duration = Duration::from_micros(200);
-
-/// A turn takes one from the first and gives it to the second: together they are 0, except between the two writes.
-type Accounts = [u64; 2];
-
-/// What a turn has met with, as it is noted: it was told that the last owner had died; it found the accounts half-changed, and repaired them.
-type Met = [bool; 2];
-const TOLD: usize = 0;
-const TORN: usize = 1;
-
-/// A lock of some kind, with its accounts.
-trait Door: Sync {
-    /// Goes through once; dies inside if it is to.
-    fn turn(&self, worker: &Worker<'_>, dies: bool) -> Met;
-}
-
-impl<L: RawLock> Door for Shared<Gate<L, Accounts>> {
-    fn turn(&self, worker: &Worker<'_>, dies: bool) -> Met {
-        self.with(worker, |[from, to], acquired| {
-            let torn = from.wrapping_add(*to) != 0;
-            if torn {
-                *to = from.wrapping_neg();
-            }
-            *from = from.wrapping_sub(1);
-            // In memory now: to the compiler, nobody could see it from a call that never returns.
-            black_box(&mut *from);
-            if dies {
-                worker.die();
-            }
-            *to = to.wrapping_add(1);
-            [acquired == Acquired::OwnerDied, torn]
-        })
-    }
-}
-
-/// Makes a door with a lock of each kind.
-struct Make;
-impl Visitor for Make {
-    type Out = Result<Box<dyn Door>>;
-
-    fn visit<L: RawLock>(self) -> Self::Out {
-        Ok(Box::new(Gate::<L, Accounts>::new()?))
-    }
-}
-
-/// The first of each group is the victim.
-fn live(moment: Moment, victim: bool, worker: &Worker<'_>, door: &dyn Door) {
-    let turn = |dies| {
-        for (place, _) in door.turn(worker, dies).into_iter().enumerate().filter(|(_, met)| *met) {
-            worker.note(place, 1);
-        }
-        worker.did(1);
-        std::thread::sleep(PAUSE);
-    };
-    if !victim {
-        while worker.on() {
-            turn(false);
-        }
-        return;
-    }
-    (0..TURNS).for_each(|_| turn(false));
-    if moment != Moment::Before {
-        turn(moment == Moment::Inside);
-    }
-    worker.die();
-}
 
 /// What a death has done to those who use the same lock.
 struct Outcome {
@@ -178,7 +90,9 @@ impl Experiment for Death {
             let doors = Kind::ALL.iter().map(|kind| kind.visit(Make)).collect::<Result<Vec<_>>>()?;
             let crew = Crew::processes(group * doors.len());
             let round = crew.work(lab, moment.name(), time, &doors, |worker, doors: &Vec<Box<dyn Door>>| {
-                live(moment, worker.number.is_multiple_of(group), worker, &*doors[worker.number / group]);
+                // The first of each group is the victim.
+                let victim = worker.number.is_multiple_of(group).then_some(moment);
+                live(victim, worker, &*doors[worker.number / group]);
             })?;
             for (kind, tallies) in Kind::ALL.iter().zip(round.tallies.chunks(group)) {
                 let (victim, rest) = (&tallies[0], &tallies[1..]);
@@ -196,27 +110,6 @@ impl Experiment for Death {
         })?;
         Ok(findings(&outcomes, timeout_of_raw_sync()?))
     }
-}
-
-/// What raw_sync is asked to wait for a mutex that is held.
-const ASKED: Duration = Duration::from_millis(900);
-
-/// The shortest of its waits, in milliseconds. It adds the nanoseconds of the timeout to those of the clock and does not carry: from a tenth of a second
-/// after each full one on, it asks for a moment that does not exist.
-fn timeout_of_raw_sync() -> Result<f64> {
-    let memory = SharedBytes::new(4096)?;
-    // SAFETY: fresh memory of a page, zeroed, aligned, nobody else's, and there for longer than the handle; nobody asks for the data pointer.
-    let made = unsafe { Mutex::new(memory.base(), std::ptr::null_mut()) };
-    let (mutex, _) = made.map_err(|why| why.to_string())?;
-    let _held = mutex.lock().map_err(|why| why.to_string())?;
-    let wait = || {
-        let start = clock::now();
-        // It fails either way: what matters is when.
-        drop(mutex.try_lock(Timeout::Val(ASKED)));
-        (clock::now() - start) as f64 / 1e6
-    };
-    // A wait that lasts ends nine tenths later in a second than it began, so the next one does not.
-    Ok((0..3).map(|_| wait()).fold(f64::INFINITY, f64::min))
 }
 
 const ROBUST: &str = <PthreadRobustLock as RawLock>::NAME;
@@ -305,9 +198,7 @@ fn findings(outcomes: &[Outcome], waited: f64) -> Findings {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::lab::crew::Members;
     use crate::lab::findings::Verdict;
-    use crate::lab::laboratory::tests::lab;
 
     fn outcome(kind: &'static str, moment: Moment, hung: usize, told: u64) -> Outcome {
         Outcome { kind, moment, died: true, survivors: 2, hung, told, torn: told }
@@ -346,18 +237,5 @@ mod tests {
             found.checks
         );
         assert_eq!(found.answer, None);
-    }
-
-    #[test]
-    fn accounts_that_were_left_half_changed_are_found_once() {
-        let door = Gate::<PthreadRobustLock, Accounts>::new().unwrap();
-        let crew = Crew { members: Members::Threads, size: 1 };
-        let round = crew.work(&lab(1), "turns", Duration::from_secs(10), &door, |worker, door| {
-            worker.note(0, u64::from(door.turn(worker, false)[TORN]));
-            door.with(worker, |accounts, _| accounts[0] = accounts[0].wrapping_sub(1));
-            worker.note(1, u64::from(door.turn(worker, false)[TORN]));
-            worker.note(2, u64::from(door.turn(worker, false)[TORN]));
-        });
-        assert_eq!(round.unwrap().tallies[0].notes[..3], [0, 1, 0]);
     }
 }

@@ -1,5 +1,8 @@
 //! Which lock: the same work with each kind, and more and more workers, far beyond the CPUs.
 
+mod kinds;
+mod textbook;
+
 use crate::bench::contender::Result;
 use crate::bench::work::Work;
 use crate::lab::crew::Crew;
@@ -10,10 +13,10 @@ use crate::lab::knobs::{Knob, Knobs, MOST_WORKERS};
 use crate::lab::laboratory::Lab;
 use crate::lab::models;
 use crate::lab::tally::Ended;
-use crate::lock::{Acquired, FutexLock, Holder, Kind, RawLock, SpinLock, TicketLock, Visitor};
-use std::sync::atomic::AtomicBool;
-use std::sync::atomic::Ordering::{Acquire, Release};
+use crate::lock::{PthreadLock, PthreadRobustLock, RawLock, RawSyncLock, SpinLock, TicketLock, Visitor};
+use kinds::{ADAPTIVE, names, with_lock};
 use std::time::Duration;
+use textbook::{SleepsAtOnce, TestAndSet};
 
 pub struct Locks;
 
@@ -47,53 +50,26 @@ const STEPS: &[Step] = &[
         code: "let mine = next.fetch_add(1, Relaxed);\nwhile serving.load(Acquire) != mine {\n    backoff.wait();\n}",
     },
     Step {
-        says: "futex: look for a while, then sleep until the owner wakes",
+        says: "futex: sleep at once, until the owner wakes",
         code: "\
 while word.swap(HELD_AND_WAITED_FOR, Acquire) != FREE {
     futex_wait(&word, HELD_AND_WAITED_FOR);
 }",
     },
+    Step {
+        says: "adaptive: look for a while, and then sleep",
+        code: "\
+for _ in 0..64 {
+    if word.load(Relaxed) == FREE && take(&word) {
+        return;
+    }
+    spin_loop();
+}
+while word.swap(HELD_AND_WAITED_FOR, Acquire) != FREE {
+    futex_wait(&word, HELD_AND_WAITED_FOR);
+}",
+    },
 ];
-
-/// The lock of the first textbook page: tries, and tries again, and never gives up its CPU.
-#[repr(C)]
-struct TestAndSet {
-    held: AtomicBool,
-}
-
-// SAFETY: only a swap from false (acquire) takes the lock, and only `unlock` (release) makes it false.
-unsafe impl RawLock for TestAndSet {
-    const NAME: &'static str = "test-and-set";
-    const RECOVERS: bool = false;
-
-    unsafe fn init(place: *mut Self) -> std::io::Result<()> {
-        // SAFETY: the caller's promise.
-        unsafe { place.write(TestAndSet { held: AtomicBool::new(false) }) };
-        Ok(())
-    }
-
-    #[inline]
-    fn lock(&self, me: Holder) -> Acquired {
-        loop {
-            if let Some(acquired) = self.try_lock(me) {
-                return acquired;
-            }
-            std::hint::spin_loop();
-        }
-    }
-
-    #[inline]
-    fn try_lock(&self, _me: Holder) -> Option<Acquired> {
-        // With the store in `unlock`: what the last owner wrote is seen.
-        (!self.held.swap(true, Acquire)).then_some(Acquired::Clean)
-    }
-
-    #[inline]
-    unsafe fn unlock(&self, _me: Holder) {
-        // With the swap in `try_lock`.
-        self.held.store(false, Release);
-    }
-}
 
 /// A run of so many workers with whatever lock.
 struct Contend<'a> {
@@ -144,11 +120,6 @@ impl Visitor for Contend<'_> {
     }
 }
 
-/// All names, the textbook's first.
-fn names() -> Vec<&'static str> {
-    [TestAndSet::NAME].into_iter().chain(Kind::ALL.iter().map(|kind| kind.name())).collect()
-}
-
 /// One, as many as there are CPUs, twice as many, and so on.
 fn crowds(cores: usize, crowd: usize) -> Vec<usize> {
     let cores = cores.max(2);
@@ -170,11 +141,11 @@ impl Experiment for Locks {
 
     fn question(&self) -> Question {
         Question::Choose {
-            says: "Four workers for each CPU. Which lock needs the most time for an operation?",
+            says: "Many more workers than CPUs. Which lock needs the most time for an operation?",
             of: &[
                 "test-and-set: all try all the time",
                 "ticket: each in turn, also who is not running",
-                "futex: sleeping and waking is the dearest",
+                "futex, at once or after a look: sleeping and waking is the dearest",
                 "another one",
             ],
         }
@@ -193,10 +164,7 @@ impl Experiment for Locks {
         let times = lab.sweep(places, ROUNDS, |place| {
             let workers = crowds[place % crowds.len()];
             let contend = Contend { lab, time, workers, inside: Work::of(inside), outside: Work::of(outside) };
-            let cost = match Kind::from_name(names[place / crowds.len()]) {
-                Some(kind) => kind.visit(contend),
-                None => contend.visit::<TestAndSet>(),
-            }?;
+            let cost = with_lock(names[place / crowds.len()], contend)?;
             cpu[place].push(cost.cpu);
             lost += cost.lost;
             Ok(cost.time)
@@ -231,21 +199,25 @@ fn findings(setting: &Setting, times: Vec<Series>, cpu: Vec<Series>, lost: u64) 
     let value = |of: &[Series], name: &str, workers: usize| {
         of.iter().find(|series| series.name == name).and_then(|series| series.at(workers as f64)).unwrap_or(f64::NAN)
     };
-    let [set, spin, ticket, futex] =
-        [TestAndSet::NAME, SpinLock::NAME, TicketLock::NAME, FutexLock::NAME].map(|name| value(&times, name, many));
-    let (ticket_few, futex_few) = (value(&times, TicketLock::NAME, few), value(&times, FutexLock::NAME, few));
-    let (set_cpu, futex_cpu) = (value(&cpu, TestAndSet::NAME, many), value(&cpu, FutexLock::NAME, many));
+    let slept = SleepsAtOnce::NAME;
+    let in_crowd = |name| value(&times, name, many);
+    let [set, spin, ticket, once, adaptive] =
+        [TestAndSet::NAME, SpinLock::NAME, TicketLock::NAME, slept, ADAPTIVE].map(in_crowd);
+    let [pthread, robust, raw_sync] = [PthreadLock::NAME, PthreadRobustLock::NAME, RawSyncLock::NAME].map(in_crowd);
+    let [ticket_few, once_few, adaptive_few] = [TicketLock::NAME, slept, ADAPTIVE].map(|name| value(&times, name, few));
+    let [set_cpu, adaptive_cpu] = [TestAndSet::NAME, ADAPTIVE].map(|name| value(&cpu, name, many));
     let slowest = times
         .iter()
         .filter_map(|series| Some((series.name.as_str(), series.at(many as f64)?)))
         .max_by(|a, b| a.1.total_cmp(&b.1));
     let slowest = slowest.map_or("", |slowest| slowest.0);
     let saw = format!(
-        "With {few} workers an operation took {futex_few:.0} ns with the futex lock and {ticket_few:.0} ns with the ticket lock. With {many} workers on {cores} CPUs \
-         it took {futex:.0} and {ticket:.0} ns; the slowest was {slowest}. The ticket lock serves in order: the next in line often has no CPU, and all wait until \
-         it gets one. Test-and-set ({set:.0} ns) serves anybody, but an owner that loses its CPU is not given it back while others spin on it for nothing: \
-         {set_cpu:.0} ns of CPU for each operation, against {futex_cpu:.0} with the futex, which sleeps. The spin lock ({spin:.0} ns) lets others run after a \
-         while. Whoever cannot say how many will run takes a lock that sleeps."
+        "With {few} workers an operation took {once_few:.0} ns with a futex that sleeps at once, {adaptive_few:.0} with the adaptive lock, which looks for a \
+         while before it sleeps, and {ticket_few:.0} with the ticket lock. With {many} workers on {cores} CPUs it took {once:.0}, {adaptive:.0} and \
+         {ticket:.0} ns: the ticket lock serves in order, the next in line often has no CPU, and all wait until it gets one. Test-and-set ({set:.0} ns) serves \
+         anybody, but spins on an owner that lost its CPU: {set_cpu:.0} ns of CPU for each operation, against {adaptive_cpu:.0} with the adaptive lock. The spin \
+         lock ({spin:.0} ns) lets others run after a while. Those of the system sleep: pthread {pthread:.0}, robust {robust:.0}, raw_sync {raw_sync:.0} ns. The \
+         slowest was {slowest}."
     );
     let alone = "the work with the lock is very short or very long, or the CPUs have other things to do";
     let checks = vec![
@@ -258,15 +230,15 @@ fn findings(setting: &Setting, times: Vec<Series>, cpu: Vec<Series>, lost: u64) 
         )
         .with_cores(2, cores),
         Check::new(
-            "in the crowd the ticket lock is at least 1.5 times as slow as the futex lock",
-            ticket > 1.5 * futex,
-            format!("{:.1} times", ticket / futex),
+            "in the crowd the ticket lock is at least 1.5 times as slow as the adaptive lock",
+            ticket > 1.5 * adaptive,
+            format!("{:.1} times", ticket / adaptive),
             alone,
         ),
         Check::new(
-            "in the crowd test-and-set needs more CPU time for an operation than the futex lock",
-            set_cpu > 1.1 * futex_cpu,
-            format!("{:.1} times", set_cpu / futex_cpu),
+            "in the crowd test-and-set needs more CPU time for an operation than the adaptive lock",
+            set_cpu > 1.1 * adaptive_cpu,
+            format!("{:.1} times", set_cpu / adaptive_cpu),
             "owners seldom lost their CPU: the lock is held for too short a part of the time, or runs were too short (more --seconds)",
         )
         .with_cores(2, cores),
@@ -276,12 +248,18 @@ fn findings(setting: &Setting, times: Vec<Series>, cpu: Vec<Series>, lost: u64) 
     let best = |workers: usize| turn / models::queueing(workers.min(cores), share).max(1e-9);
     let model =
         Series::model("waiting alone, locks for nothing (queueing)", setting.crowds.iter().map(|n| (*n as f64, best(*n))));
-    let answer = [TestAndSet::NAME, TicketLock::NAME, FutexLock::NAME].iter().position(|name| *name == slowest).unwrap_or(3);
+    let answer = match slowest {
+        TestAndSet::NAME => 0,
+        TicketLock::NAME => 1,
+        SleepsAtOnce::NAME | ADAPTIVE => 2,
+        _ => 3,
+    };
     let numbers = vec![
         Number::new(format!("an operation with the ticket lock, {many} workers"), ticket, "ns"),
-        Number::new(format!("an operation with the futex lock, {many} workers"), futex, "ns"),
+        Number::new(format!("an operation with the adaptive lock, {many} workers"), adaptive, "ns"),
+        Number::new(format!("an operation with the futex that sleeps at once, {many} workers"), once, "ns"),
         Number::new(format!("CPU for an operation with test-and-set, {many} workers"), set_cpu, "ns"),
-        Number::new(format!("CPU for an operation with the futex lock, {many} workers"), futex_cpu, "ns"),
+        Number::new(format!("CPU for an operation with the adaptive lock, {many} workers"), adaptive_cpu, "ns"),
     ];
     let chart = |title: &str, y: &str, series| Chart {
         title: title.to_owned(),
@@ -332,6 +310,7 @@ mod tests {
             bad.checks
         );
         assert_eq!(bad.answer, Some(3), "another one was the slowest");
+        assert_eq!([SleepsAtOnce::NAME, ADAPTIVE].map(|name| found(&[(name, 2.0)], &[], 0).answer), [Some(2); 2]);
     }
 
     #[test]
@@ -339,17 +318,5 @@ mod tests {
         assert_eq!(crowds(2, 4), [1, 2, 4, 8]);
         assert_eq!(crowds(1, 2), [1, 2, 4]);
         assert_eq!(crowds(48, 4), [1, 48, 64]);
-    }
-
-    #[test]
-    fn test_and_set_keeps_others_out() {
-        let lock = TestAndSet { held: AtomicBool::new(false) };
-        let me = Holder::new(1, 1);
-        lock.lock(me);
-        assert!(lock.held.load(Acquire));
-        assert_eq!(lock.try_lock(me), None);
-        // SAFETY: taken above.
-        unsafe { lock.unlock(me) };
-        assert_eq!(lock.try_lock(me), Some(Acquired::Clean));
     }
 }
