@@ -116,7 +116,7 @@ fn only_the_page_itself_with_its_token_is_let_in() {
     assert!(
         page.head.contains("Content-Security-Policy: default-src 'none'; script-src 'self'") && page.body.contains("page.js")
     );
-    for name in ["style.css", "page.js", "make.js", "knobs.js", "predict.js", "lanes.js", "result.js"] {
+    for name in ["style.css", "page.js", "make.js", "knobs.js", "predict.js", "code.js", "lanes.js", "result.js"] {
         assert_eq!(served.get(name).status, 200, "{name}");
     }
     assert_eq!((served.get("none.js").status, served.get("events?run=1&since=0").status), (404, 404));
