@@ -5,7 +5,7 @@ use crate::lab::findings::{Findings, Origin};
 
 /// How far the first chart's values are from those without a watcher, in words that have the figure. `None` if there is nothing to compare.
 pub fn disturbance(alone: &Findings, watched: &Findings) -> Option<String> {
-    let (mut ratios, mut apart) = (vec![], 0);
+    let (mut ratios, mut judged, mut apart) = (vec![], 0, 0);
     let (one, other) = (alone.charts.first()?, watched.charts.first()?);
     for series in one.series.iter().filter(|series| series.origin == Origin::Measured) {
         let Some(same) = other.series.iter().find(|other| other.name == series.name) else { continue };
@@ -15,21 +15,32 @@ pub fn disturbance(alone: &Findings, watched: &Findings) -> Option<String> {
             // Near zero a ratio says nothing.
             if watched.median > 1e-3 && alone.median > 1e-3 {
                 ratios.push(watched.median / alone.median);
-                // The one that was watched was often the shorter: its own uncertainty counts as much.
-                apart += usize::from(watched.low > alone.high || watched.high < alone.low);
+                // One value has no interval, and says nothing of chance.
+                if alone.low < alone.high && watched.low < watched.high {
+                    judged += 1;
+                    // The one that was watched was often the shorter: its own uncertainty counts as much.
+                    apart += usize::from(watched.low > alone.high || watched.high < alone.low);
+                }
             }
         }
     }
     let (ratio, places) = (median(&ratios)?, ratios.len());
     let (percent, way) = (100.0 * (ratio - 1.0).abs(), if ratio < 1.0 { "lower" } else { "higher" });
-    let chance = match apart {
-        0 => "that is no more than chance".to_owned(),
-        _ if 2 * apart > places => "that is more than chance".to_owned(),
-        _ => "that is more than chance there, and no more elsewhere".to_owned(),
+    let chance = match (apart, judged) {
+        (_, 0) => "These values have no intervals, so it cannot be told from chance.".to_owned(),
+        (0, _) => {
+            format!("The intervals of both runs meet at all {judged} places that have some: that is no more than chance.")
+        }
+        (_, _) if 2 * apart > judged => {
+            format!("The intervals of both runs are apart at {apart} of {judged} places: that is more than chance.")
+        }
+        _ => format!(
+            "The intervals of both runs are apart at {apart} of {judged} places, which is more than chance, but meet at most of them."
+        ),
     };
     Some(format!(
-        "With the lanes kept, the values of the first chart were {percent:.1} % {way} than without (the median of {places} places). The intervals of both runs \
-         are apart at {apart} of these places: {chance}. What a browser costs, which asks and draws, is in it only as far as one was looking."
+        "With the lanes kept, the values of the first chart were {percent:.1} % {way} than without (the median of {places} places). {chance} What a browser \
+         costs, which asks and draws, is in it only as far as one was looking."
     ))
 }
 
@@ -63,7 +74,7 @@ mod tests {
     fn what_is_uncertain_while_it_is_watched_is_no_more_than_chance() {
         for (alone, watched) in [(0.01, 0.3), (0.3, 0.01)] {
             let said = disturbance(&found(1.0, alone), &found(0.8, watched)).unwrap();
-            assert!(said.contains("apart at 0 of these places: that is no more than chance"), "{said}");
+            assert!(said.contains("meet at all 2 places that have some: that is no more than chance"), "{said}");
         }
     }
 
@@ -72,6 +83,12 @@ mod tests {
         let mut watched = found(1.0, 0.01);
         watched.charts[0].series[0].points[1].y = found(0.5, 0.01).charts[0].series[0].points[1].y;
         let said = disturbance(&found(1.0, 0.01), &watched).unwrap();
-        assert!(said.contains("apart at 1 of these places: that is more than chance there"), "{said}");
+        assert!(said.contains("apart at 1 of 2 places, which is more than chance, but meet at most of them."), "{said}");
+    }
+
+    #[test]
+    fn of_single_values_nothing_is_said_of_chance() {
+        let said = disturbance(&found(1.0, 0.0), &found(0.8, 0.0)).unwrap();
+        assert!(said.contains("20.0 % lower") && said.contains("no intervals, so it cannot be told from chance"), "{said}");
     }
 }
