@@ -164,7 +164,7 @@ class Page:
 
 
 # Both runs have values that can be compared, so that their distance is told.
-COSTS = re.compile(r"What looking on costs: With the lanes kept, .* were \d+\.\d % (lower|higher) than without \(the median of [1-9]\d* places\)\..*chance")
+COSTS = re.compile(r"What looking on costs: With the lanes kept, .* were \d+\.\d % (lower|higher) than without \(.* [1-9]\d* places\)\..*chance")
 
 
 def every_experiment(browser, lab, folder, only):
@@ -226,6 +226,29 @@ def lanes_move(browser, lab, folder):
     tab.close()
 
 
+def the_dead_have_a_lane(browser, lab, folder):
+    tab = Page(browser, lab, viewport={"width": 390, "height": 800})
+    tab.open("death")
+    tab.predict()
+    # Whom a kill meets is a matter of chance: what the page is told is made up here.
+    none = {"working": 0, "holding": 0, "waiting": 0, "asleep": 0}
+    lanes = [{**none, "gone": 1}, {**none, "working": 0.25, "gone": 0.75}, {**none, "asleep": 1}]
+    told = {"events": [{"lanes": {"lanes": lanes, "at": "after the kill"}}, {"end": "stopped"}], "next": 2}
+    tab.page.route("**/events*", lambda route: route.fulfill(json=told))
+    tab.page.check("input[value=watch]")
+    tab.page.click("#run")
+    tab.page.wait_for_selector("#trouble:visible")
+    said = [now.get_attribute("aria-label") for now in tab.page.query_selector_all(".now")]
+    assert said == ["worker 1: gone 100 %", "worker 2: working 25 %, gone 75 %", "worker 3: asleep 100 %"], said
+    assert "1.8 had ended or were killed" in tab.page.text_content("#together")
+    shown = [[part.text_content() for part in now.query_selector_all("span")] for now in tab.page.query_selector_all(".now")]
+    assert shown[0] == ["", "", "", "", "X"], shown
+    tab.fits()
+    tab.picture(folder, "phone-gone")
+    tab.close()
+    lab.idle("a run is left behind")
+
+
 def knobs_and_questions(browser, lab):
     tab = Page(browser, lab)
     tab.open("scale")
@@ -251,6 +274,8 @@ def the_keyboard_alone_on_a_phone(browser, lab, folder):
     tab.tab_to("#knob-job")
     press("ArrowRight")
     tab.tab_to(".draw circle")
+    plane, hole = (tab.page.query_selector(one).bounding_box() for one in [".draw", ".scroll:has(.draw)"])
+    assert plane["width"] <= hole["width"], "a part of what is to be drawn on is hidden"
     before = active("aria-valuenow")
     press("ArrowUp")
     assert active("aria-valuenow") != before, "arrow keys do not draw"
@@ -282,6 +307,9 @@ def the_keyboard_alone_on_a_phone(browser, lab, folder):
     press("Enter")
     assert active("aria-pressed") == "true"
     tab.picture(folder, "phone")
+    tab.tab_to("#again", "Shift+Tab")
+    press("Enter")
+    assert active("id") == "predict-heading" and tab.page.is_enabled("#knob-job")
     # And one that is answered by a choice.
     tab.tab_to("#experiments a[href='#crime']", "Shift+Tab")
     press("Enter")
@@ -303,17 +331,10 @@ def what_fails_is_tried_again(browser, lab):
     tab.open("hold")
     tab.seconds(6)
     tab.predict()
-    # One request after the other is cut off, for a second each time; and all the time others take the places and say nothing.
+    # Four requests in a row are cut off, then four are not; and all the time others take the places and say nothing.
     cut = []
-
-    def sometimes(route):
-        cut.append(time.monotonic())
-        if len(cut) % 8 < 4:
-            route.abort("connectionreset")
-        else:
-            route.continue_()
-
-    tab.page.route("**/events*", sometimes)
+    sometimes = lambda route: route.abort("connectionreset") if len(cut) % 8 < 4 else route.continue_()
+    tab.page.route("**/events*", lambda route: (cut.append(route), sometimes(route)))
     tab.run("measure")
     port = int(re.match(r"http://127\.0\.0\.1:(\d+)/", lab.address)[1])
     silent = []
@@ -322,9 +343,8 @@ def what_fails_is_tried_again(browser, lab):
         tab.page.wait_for_timeout(50)
     tab.done()
     assert len(cut) > 8
-    for one in silent:
-        one.close()
-    assert tab.said and all("ERR_CONNECTION_RESET" in said for said in tab.said), tab.said
+    # One of its own may be shut for others, too, before it was read.
+    assert tab.said and all(said.startswith("Failed to load resource: net::ERR_") for said in tab.said), tab.said
     tab.said.clear()
     tab.close()
 
@@ -353,6 +373,7 @@ def main():
         with sync_playwright() as playwright:
             browser = playwright.chromium.launch(executable_path=chromium, args=arguments, chromium_sandbox=False)
             lanes_move(browser, lab, folder)
+            the_dead_have_a_lane(browser, lab, folder)
             knobs_and_questions(browser, lab)
             the_keyboard_alone_on_a_phone(browser, lab, folder)
             what_fails_is_tried_again(browser, lab)

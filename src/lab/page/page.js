@@ -32,6 +32,7 @@ function state(text) {
   byId("state").textContent = text;
 }
 
+const SILENT = "The lab did not answer. Try once more.";
 const ENDED = "The lab has ended. Start it again, and open its new address.";
 
 const pause = (time) => new Promise((resolve) => setTimeout(resolve, time));
@@ -40,20 +41,21 @@ async function ask(path, body) {
   const how = body === undefined ? {} : { method: "POST", body: JSON.stringify(body) };
   const whole = async (response) => [response.ok, await response.text()];
   const [ok, text] = await fetch(path, how).then(whole).catch(() => {
-    throw new Error(ENDED);
+    throw new Error(SILENT);
   });
   if (!ok) throw new Error(text.trim());
   return JSON.parse(text);
 }
 
-// What has happened. One connection that fails is not yet the end: others on this machine can take its place.
-async function happened(since) {
+// What does no harm if it is asked twice. One connection that fails is not yet the end: others on this machine can take its place.
+async function insist(path, body) {
   const end = performance.now() + PATIENCE;
   for (;;) {
     try {
-      return await ask(`events?run=${running}&since=${since}`);
+      return await ask(path, body);
     } catch (error) {
-      if (error.message !== ENDED || performance.now() > end) throw error;
+      if (error.message !== SILENT) throw error;
+      if (performance.now() > end) throw new Error(ENDED);
     }
     await pause(AGAIN);
   }
@@ -133,7 +135,7 @@ async function run() {
 // Until the end: why it has ended, null if all was done.
 async function follow(about, watch) {
   for (let since = 0; ; ) {
-    const { events, next } = await happened(since);
+    const { events, next } = await insist(`events?run=${running}&since=${since}`);
     since = next;
     for (const event of events) {
       if ("end" in event) return event.end;
@@ -152,7 +154,7 @@ function progress({ progress: done, stage }) {
 }
 
 async function start() {
-  lab = await ask("lab");
+  lab = await insist("lab");
   const cpus = lab.cores === 1 ? "1 CPU" : `${lab.cores} CPUs`;
   byId("machine").textContent = `gristmill ${lab.version} on this machine with ${cpus}. Predict, run, and see why.`;
   const links = lab.experiments.map(({ about }) => make("li", {}, make("a", { href: `#${about.name}` }, about.title)));
@@ -164,9 +166,12 @@ async function start() {
     refresh();
     byId("run").focus();
   });
-  byId("again").addEventListener("click", predictAnew);
+  byId("again").addEventListener("click", () => {
+    predictAnew();
+    byId("predict-heading").focus();
+  });
   byId("run").addEventListener("click", run);
-  byId("stop").addEventListener("click", () => ask("stop", {}).catch((error) => trouble(error.message)));
+  byId("stop").addEventListener("click", () => insist("stop", {}).catch((error) => trouble(error.message)));
   byId("knobs").addEventListener("submit", (event) => event.preventDefault());
   // One at a time: another experiment is opened when this one has ended.
   addEventListener("hashchange", () => {
