@@ -116,7 +116,7 @@ fn only_the_page_itself_with_its_token_is_let_in() {
     assert!(
         page.head.contains("Content-Security-Policy: default-src 'none'; script-src 'self'") && page.body.contains("page.js")
     );
-    for name in ["style.css", "page.js", "make.js", "knobs.js", "predict.js", "lanes.js", "result.js"] {
+    for name in ["style.css", "page.js", "make.js", "knobs.js", "predict.js", "code.js", "lanes.js", "result.js"] {
         assert_eq!(served.get(name).status, 200, "{name}");
     }
     assert_eq!((served.get("none.js").status, served.get("events?run=1&since=0").status), (404, 404));
@@ -141,6 +141,25 @@ fn only_the_page_itself_with_its_token_is_let_in() {
     assert!(workers(served.run.pid()).is_empty(), "something was started");
     let ended = served.interrupt();
     assert_eq!((ended.code, ended.err.as_str()), (130, ""));
+}
+
+/// Whoever knows the port alone can connect, and keep silent.
+#[test]
+fn who_connects_and_asks_for_nothing_keeps_nobody_out() {
+    let served = serve("lab-places");
+    let mut silent: Vec<TcpStream> = (0..80).map(|_| TcpStream::connect(("127.0.0.1", served.port)).unwrap()).collect();
+    for stream in &mut silent {
+        // Half of a request is none. Who was shut for others may not be able to send it.
+        let _ = stream.write_all(b"GET /");
+        assert_eq!(served.get("").status, 200);
+    }
+    // It was shut for others, without an answer.
+    assert!(!silent[0].read(&mut [0]).is_ok_and(|n| n > 0));
+    // One that came last has its time, but no more than that.
+    let mut text = String::new();
+    silent[79].read_to_string(&mut text).unwrap();
+    assert!(text.starts_with("HTTP/1.1 408 "), "{text}");
+    served.interrupt();
 }
 
 #[test]

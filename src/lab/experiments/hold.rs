@@ -10,6 +10,7 @@ use crate::lab::knobs::{Knob, Knobs};
 use crate::lab::laboratory::{Lab, ROUNDS};
 use crate::lab::models;
 use crate::lock::{FutexLock, RawLock, SpinLock};
+use crate::sys::limits;
 use std::time::Duration;
 
 pub struct Hold;
@@ -74,7 +75,8 @@ impl Experiment for Hold {
             says: "Draw the speed-up of these workers over one, as the share of time with the lock grows from 0 to 100 %",
             series: MEASURED,
             at: &SHARES,
-            between: (0.0, 4.0),
+            // No more workers are at work at a time than there are CPUs.
+            between: (0.0, limits::cpus().max(4) as f64),
         }
     }
 

@@ -55,7 +55,7 @@ impl Experiment for Scale {
 
     fn question(&self) -> Question {
         Question::Draw {
-            says: "A tenth of each job is done with the lock held. Draw the speed-up over one worker, from 1 to 8 workers, on this machine",
+            says: "A part of each job, a tenth if nobody sets another, is done with the lock held. Draw the speed-up over one worker, from 1 to 8 workers, here",
             series: MEASURED,
             at: &[1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0, 8.0],
             between: (0.0, 8.0),

@@ -17,13 +17,14 @@ pub const STYLE: &str = include_str!("style.css");
 const SCRIPT: &str = "text/javascript; charset=utf-8";
 
 /// All of them.
-pub const FILES: [File; 8] = [
+pub const FILES: [File; 9] = [
     File { name: "", kind: "text/html; charset=utf-8", text: include_str!("page.html") },
     File { name: "style.css", kind: "text/css; charset=utf-8", text: STYLE },
     File { name: "page.js", kind: SCRIPT, text: include_str!("page.js") },
     File { name: "make.js", kind: SCRIPT, text: include_str!("make.js") },
     File { name: "knobs.js", kind: SCRIPT, text: include_str!("knobs.js") },
     File { name: "predict.js", kind: SCRIPT, text: include_str!("predict.js") },
+    File { name: "code.js", kind: SCRIPT, text: include_str!("code.js") },
     File { name: "lanes.js", kind: SCRIPT, text: include_str!("lanes.js") },
     File { name: "result.js", kind: SCRIPT, text: include_str!("result.js") },
 ];

@@ -45,16 +45,22 @@ function list(id, says, { of, usual }) {
   return { element: make("p", { class: "knob" }, make("label", { for: id }, says), select), value: () => select.value };
 }
 
-// For all knobs of an experiment, and the time: how they stand, as NAME=VALUE.
-export function knobs(form, all) {
+// For all knobs of an experiment: how they stand, as NAME=VALUE, and whether as they first stood. `moved` is called when one is moved.
+export function knobs(set, all, moved) {
   const made = all.map(({ name, says, range }) => {
     const id = `knob-${name}`;
     return { name, ...(range.number ? slider(id, says, range.number) : list(id, says, range.word)) };
   });
+  const how = () => made.map((one) => `${one.name}=${one.value()}`);
+  const first = how().join(" ");
+  set.replaceChildren(...made.map((one) => one.element));
+  set.oninput = moved;
+  return { set: how, usual: () => how().join(" ") === first };
+}
+
+// How long a run may take.
+export function time(place) {
   const seconds = slider("seconds", "seconds that it may take", { least: 1, most: 120, usual: 20 });
-  form.replaceChildren(...made.map((one) => one.element), seconds.element);
-  return {
-    set: () => made.map((one) => `${one.name}=${one.value()}`),
-    seconds: () => seconds.value(),
-  };
+  place.replaceChildren(seconds.element);
+  return seconds.value;
 }

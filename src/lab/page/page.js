@@ -1,19 +1,24 @@
 // Predict, run, see why.
 
+import * as code from "./code.js";
 import * as lanes from "./lanes.js";
 import * as result from "./result.js";
 import { byId, make } from "./make.js";
-import { knobs } from "./knobs.js";
+import { knobs, time } from "./knobs.js";
 import { prediction } from "./predict.js";
 
 // Between two questions what has happened: often while somebody watches, else so seldom that it does not disturb.
 const OFTEN = 125;
 const SELDOM = 400;
+// For so long it is asked again before the lab is held to have ended; and between two tries.
+const PATIENCE = 3000;
+const AGAIN = 200;
 
 let lab;
 let experiment;
 let predicted;
 let set;
+let seconds;
 let locked = false;
 // The number of the run under way.
 let running = null;
@@ -27,16 +32,33 @@ function state(text) {
   byId("state").textContent = text;
 }
 
+const SILENT = "The lab did not answer. Try once more.";
+const ENDED = "The lab has ended. Start it again, and open its new address.";
+
+const pause = (time) => new Promise((resolve) => setTimeout(resolve, time));
+
 async function ask(path, body) {
   const how = body === undefined ? {} : { method: "POST", body: JSON.stringify(body) };
-  let response;
-  try {
-    response = await fetch(path, how);
-  } catch {
-    throw new Error("The lab has ended. Start it again, and open its new address.");
+  const whole = async (response) => [response.ok, await response.text()];
+  const [ok, text] = await fetch(path, how).then(whole).catch(() => {
+    throw new Error(SILENT);
+  });
+  if (!ok) throw new Error(text.trim());
+  return JSON.parse(text);
+}
+
+// What does no harm if it is asked twice. One connection that fails is not yet the end: others on this machine can take its place.
+async function insist(path, body) {
+  const end = performance.now() + PATIENCE;
+  for (;;) {
+    try {
+      return await ask(path, body);
+    } catch (error) {
+      if (error.message !== SILENT) throw error;
+      if (performance.now() > end) throw new Error(ENDED);
+    }
+    await pause(AGAIN);
   }
-  if (!response.ok) throw new Error((await response.text()).trim());
-  return response.json();
 }
 
 // Which of the buttons can be used now.
@@ -48,7 +70,10 @@ function refresh() {
   byId("run").disabled = !locked || running !== null;
   byId("stop").hidden = running === null;
   byId("progress").hidden = running === null;
-  byId("locked").textContent = locked ? "It is locked." : "";
+  byId("set").disabled = locked;
+  const held = experiment.knobs.length > 0 ? " The knobs are locked with it: \u201cPredict again\u201d frees them." : "";
+  byId("locked").textContent = locked ? `It is locked.${held}` : "";
+  byId("moved").textContent = set.usual() ? "" : `You have moved knobs: where the question names other numbers, predict for ${set.set().join(", ")}.`;
 }
 
 function predictAnew() {
@@ -63,7 +88,7 @@ function predictAnew() {
 
 function open(name) {
   experiment = lab.experiments.find((one) => one.about.name === name) ?? lab.experiments[0];
-  const { about, steps } = experiment;
+  const { about } = experiment;
   for (const link of byId("experiments").querySelectorAll("a")) {
     if (link.hash === `#${about.name}`) link.setAttribute("aria-current", "page");
     else link.removeAttribute("aria-current");
@@ -72,20 +97,11 @@ function open(name) {
   byId("hypothesis").textContent = about.hypothesis;
   const few = lab.cores < about.cores ? ` It needs ${about.cores} CPUs to convince; there are ${lab.cores}.` : "";
   byId("metric").textContent = `Measured: ${about.metric}.${few}`;
-  set = knobs(byId("knobs"), experiment.knobs);
+  set = knobs(byId("set"), experiment.knobs, refresh);
+  seconds = time(byId("time"));
   trouble("");
   predictAnew();
-  const buttons = steps.map((_, n) => make("button", { type: "button", "aria-pressed": "false" }, n === 0 ? "1" : `${n} → ${n + 1}`));
-  const step = (n) => {
-    buttons.forEach((button, k) => button.setAttribute("aria-pressed", k === n));
-    byId("step-says").textContent = steps[n].says;
-    const sign = { same: " ", gone: "−", new: "+" };
-    const lines = steps[n].lines.map(({ mark, text }) => make("span", { class: `line ${mark}` }, `${sign[mark]} ${text}`));
-    byId("code").replaceChildren(...lines);
-  };
-  buttons.forEach((button, n) => button.addEventListener("click", () => step(n)));
-  byId("steps").replaceChildren(...buttons);
-  if (steps.length > 0) step(Math.min(1, steps.length - 1));
+  code.open(experiment.steps);
 }
 
 async function run() {
@@ -96,15 +112,18 @@ async function run() {
   byId("progress").value = 0;
   const about = experiment.about;
   try {
-    const order = { experiment: about.name, knobs: set.set(), seconds: set.seconds(), mode, prediction: predicted.value() };
+    const order = { experiment: about.name, knobs: set.set(), seconds: seconds(), mode, prediction: predicted.value() };
     running = (await ask("run", order)).run;
     state(mode === "watch" ? "It runs, and is watched." : "It is measured. Nothing is drawn meanwhile.");
     refresh();
     const why = await follow(about, mode === "watch");
     state(why === null ? "Done." : "");
     if (why !== null) trouble(why === "stopped" ? "It was stopped before its end." : `It could not go on: ${why}`);
-    lanes.finish();
-    if (why === null) byId("result-heading").focus();
+    lanes.finish(why === null);
+    if (why === null) {
+      code.all();
+      byId("result-heading").focus();
+    }
   } catch (error) {
     state("");
     trouble(error.message);
@@ -116,7 +135,7 @@ async function run() {
 // Until the end: why it has ended, null if all was done.
 async function follow(about, watch) {
   for (let since = 0; ; ) {
-    const { events, next } = await ask(`events?run=${running}&since=${since}`);
+    const { events, next } = await insist(`events?run=${running}&since=${since}`);
     since = next;
     for (const event of events) {
       if ("end" in event) return event.end;
@@ -125,17 +144,17 @@ async function follow(about, watch) {
       if (event.found) result.show(event.found, about);
       if (event.disturbance) result.disturbance(event.disturbance);
     }
-    await new Promise((resolve) => setTimeout(resolve, watch ? OFTEN : SELDOM));
+    await pause(watch ? OFTEN : SELDOM);
   }
 }
 
 function progress({ progress: done, stage }) {
   byId("progress").value = done;
-  if (stage === 1) state("Measured. The same for a few seconds more, with lanes.");
+  if (stage === 1) state("Measured. The same for a few seconds more, watched.");
 }
 
 async function start() {
-  lab = await ask("lab");
+  lab = await insist("lab");
   const cpus = lab.cores === 1 ? "1 CPU" : `${lab.cores} CPUs`;
   byId("machine").textContent = `gristmill ${lab.version} on this machine with ${cpus}. Predict, run, and see why.`;
   const links = lab.experiments.map(({ about }) => make("li", {}, make("a", { href: `#${about.name}` }, about.title)));
@@ -147,9 +166,12 @@ async function start() {
     refresh();
     byId("run").focus();
   });
-  byId("again").addEventListener("click", predictAnew);
+  byId("again").addEventListener("click", () => {
+    predictAnew();
+    byId("predict-heading").focus();
+  });
   byId("run").addEventListener("click", run);
-  byId("stop").addEventListener("click", () => ask("stop", {}).catch((error) => trouble(error.message)));
+  byId("stop").addEventListener("click", () => insist("stop", {}).catch((error) => trouble(error.message)));
   byId("knobs").addEventListener("submit", (event) => event.preventDefault());
   // One at a time: another experiment is opened when this one has ended.
   addEventListener("hashchange", () => {

@@ -46,7 +46,8 @@ fn part(experiment: &dyn Experiment, record: &Record) -> Result<String> {
     for why in &record.noise {
         body += &format!("<p class=\"note\"><strong>Noisy machine:</strong> {}</p>\n", escape(why));
     }
-    body += &format!("<p>{}</p>\n{}", escape(about.hypothesis), asked(&question, found.answer));
+    let (hypothesis, metric) = (escape(about.hypothesis), escape(about.metric));
+    body += &format!("<p>{hypothesis}</p>\n<p class=\"dim\">Measured: {metric}.</p>\n{}", asked(&question, found.answer));
     for (chart, svg) in findings.charts.iter().zip(&found.charts) {
         let title = escape(&chart.title);
         body += &format!(
@@ -79,10 +80,17 @@ fn part(experiment: &dyn Experiment, record: &Record) -> Result<String> {
 }
 
 fn asked(question: &Question, answer: Option<&str>) -> String {
-    let Question::Choose { says, of } = *question else { return String::new() };
-    let choices: String = of.iter().map(|choice| format!("<li>{}</li>", escape(choice))).collect();
-    let right = answer.map_or(String::new(), |answer| format!("<p>Measured here: <strong>{}</strong></p>\n", escape(answer)));
-    format!("<h3>The question</h3>\n<p>{}</p>\n<ul>{choices}</ul>\n{right}", escape(says))
+    let (says, rest) = match *question {
+        Question::Draw { says, series, .. } => {
+            (says, format!("<p>The first chart has the answer of this machine: <strong>{}</strong></p>\n", escape(series)))
+        }
+        Question::Choose { says, of } => {
+            let choices: String = of.iter().map(|choice| format!("<li>{}</li>", escape(choice))).collect();
+            let right = answer.map(|answer| format!("<p>Measured here: <strong>{}</strong></p>\n", escape(answer)));
+            (says, format!("<ul>{choices}</ul>\n{}", right.unwrap_or_default()))
+        }
+    };
+    format!("<h3>The question</h3>\n<p>{}</p>\n{rest}", escape(says))
 }
 
 /// A row for each place, a column for each series that was measured.
@@ -104,7 +112,8 @@ fn values(chart: &Chart) -> String {
         });
         [name].into_iter().chain(cells).map(Cell::from).collect()
     });
-    table(&chart.y.title, &heads, 1, rows)
+    let caption = format!("{}; medians, with their 95 % intervals, or ranges where rounds are few", chart.y.title);
+    table(&caption, &heads, 1, rows)
 }
 
 fn numbers(findings: &Findings) -> String {
@@ -173,11 +182,18 @@ mod tests {
             "Not as expected",
             "class=\"line new\">+ ",
             "2.00 (1.00 – 4.00)",
+            "or ranges where rounds are few",
             "--seed 7",
         ] {
             assert!(page.contains(part), "{part}");
         }
-        assert_eq!(page.matches("<section ").count(), experiments::all().len());
+        let parts: Vec<&str> = page.split("<section ").skip(1).collect();
+        assert_eq!(parts.len(), experiments::all().len());
+        for (experiment, part) in experiments::all().iter().zip(parts) {
+            let (Question::Draw { says, .. } | Question::Choose { says, .. }) = experiment.question();
+            assert!(part.contains(&format!("<p>{}</p>", escape(says))), "{says}");
+            assert!(part.contains(&format!("Measured: {}.", escape(experiment.about().metric))), "{says}");
+        }
         assert!(!page.contains("src=") && !page.contains("http://") && !page.contains("https://"));
     }
 }

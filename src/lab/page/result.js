@@ -67,7 +67,7 @@ function values({ x, y, series, names }) {
     });
     return make("tr", {}, make("th", { scope: "row" }, names[place] ?? number(place)), ...cells);
   });
-  const caption = make("caption", {}, `${y.title}; medians, and the bounds of their 95 % intervals`);
+  const caption = make("caption", {}, `${y.title}; medians, with their 95 % intervals, or ranges where rounds are few`);
   const table = make("table", {}, caption, make("thead", {}, make("tr", {}, ...heads)), make("tbody", {}, ...rows));
   return make("details", {}, make("summary", {}, "The values"), box("The values", table));
 }

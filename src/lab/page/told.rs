@@ -44,6 +44,8 @@ pub struct Step {
     pub says: &'static str,
     /// Its lines, and those that have gone.
     pub lines: Vec<Line<'static>>,
+    /// It is to be read before the question; where there are such, all others come after the run.
+    pub first: bool,
 }
 
 impl Lab {
@@ -72,12 +74,12 @@ pub fn steps(experiment: &dyn Experiment) -> Vec<Step> {
     let mut before = None;
     let one = |step: &crate::lab::experiment::Step| {
         let before = before.replace(step.code);
-        let own = experiment.read_first().iter().any(|other| other.says == step.says);
-        let lines = match before.filter(|_| !own) {
+        let first = experiment.read_first().iter().any(|other| other.says == step.says);
+        let lines = match before.filter(|_| !first) {
             Some(before) => changes(before, step.code),
             None => step.code.lines().map(|text| Line { mark: Mark::Same, text }).collect(),
         };
-        Step { says: step.says, lines }
+        Step { says: step.says, lines, first }
     };
     experiment.steps().iter().map(one).collect()
 }
@@ -130,12 +132,11 @@ mod tests {
             assert_ne!(question["canvas"].is_null(), question["of"].as_array().unwrap().is_empty(), "{question}");
             let steps = one["steps"].as_array().unwrap();
             assert!(steps.len() >= 2, "{}", one["about"]);
-            let own = |step: &serde_json::Value| {
-                let all = experiments::named(one["about"]["name"].as_str().unwrap()).unwrap().read_first();
-                all.iter().any(|other| other.says == step["says"])
-            };
+            let first = experiments::named(one["about"]["name"].as_str().unwrap()).unwrap().read_first();
+            assert_eq!(steps.iter().filter(|step| step["first"] == true).count(), first.len(), "{}", one["about"]);
             for step in &steps[1..] {
-                assert_eq!(step["lines"].as_array().unwrap().iter().any(|line| line["mark"] == "new"), !own(step), "{step}");
+                let new = step["lines"].as_array().unwrap().iter().any(|line| line["mark"] == "new");
+                assert_ne!(new, step["first"].as_bool().unwrap(), "{step}");
             }
         }
     }

@@ -1,5 +1,6 @@
 //! Requests and answers. Whoever connects is not trusted: a request has a length, a time, and one connection; there are so many at a time.
 
+use super::places::{Place, Places};
 use std::io::{self, Read, Write};
 use std::net::{Ipv4Addr, Shutdown, TcpListener, TcpStream};
 use std::sync::Arc;
@@ -11,7 +12,7 @@ const HEAD: usize = 16 * 1024;
 const BODY: usize = 16 * 1024;
 const HEADERS: usize = 64;
 
-/// Most connections at a time. The page has one or two.
+/// Most connections at a time. The page has one or two; others that ask for nothing must not take its place.
 const CONNECTIONS: usize = 32;
 
 /// A request that is not there by then never will be.
@@ -66,7 +67,7 @@ impl Response {
         Response { status, kind: "text/plain; charset=utf-8", body: format!("{why}\n") }
     }
 
-    fn write(&self, to: &mut TcpStream) -> io::Result<()> {
+    fn write(&self, mut to: &TcpStream) -> io::Result<()> {
         let reason = match self.status {
             200 => "OK",
             400 => "Bad Request",
@@ -104,31 +105,26 @@ pub fn listen() -> io::Result<(u16, Receiver<Asked>)> {
 }
 
 fn take(listener: &TcpListener, to: &Sender<Asked>) {
-    let places = Arc::new(());
+    let places = Arc::new(Places::default());
     for stream in listener.incoming() {
-        let Ok(stream) = stream else {
+        let Ok(stream) = stream.map(Arc::new) else {
             // No descriptor is left: one of the others will be.
             std::thread::sleep(Duration::from_millis(100));
             continue;
         };
-        // Besides this one's.
-        if Arc::strong_count(&places) > CONNECTIONS {
-            continue;
-        }
-        let (place, to) = (places.clone(), to.clone());
+        let Some(place) = places.take(&stream, CONNECTIONS) else { continue };
+        let to = to.clone();
         // If there is no thread for it, it is closed.
-        let _ = std::thread::Builder::new().spawn(move || {
-            serve(stream, &to);
-            drop(place);
-        });
+        let _ = std::thread::Builder::new().spawn(move || serve(&stream, &place, &to));
     }
 }
 
-fn serve(mut stream: TcpStream, to: &Sender<Asked>) {
-    let read = read(&mut stream);
+fn serve(stream: &TcpStream, place: &Place, to: &Sender<Asked>) {
+    let read = read(stream);
     let whole = read.is_ok();
     let response = match read {
         Ok(request) => {
+            place.has_asked();
             let (answer, answered) = sync_channel(1);
             match to.send(Asked { request, answer }).map(|()| answered.recv()) {
                 Ok(Ok(response)) => response,
@@ -140,15 +136,15 @@ fn serve(mut stream: TcpStream, to: &Sender<Asked>) {
     };
     let _ = stream.set_write_timeout(Some(TIME));
     // Who has gone needs no answer.
-    let _ = response.write(&mut stream);
+    let _ = response.write(stream);
     if !whole {
         // What is closed while there is more to read is cut off, with the answer.
-        drain(&mut stream);
+        drain(stream);
     }
 }
 
 /// Reads on for a while.
-fn drain(stream: &mut TcpStream) {
+fn drain(mut stream: &TcpStream) {
     let _ = stream.shutdown(Shutdown::Write);
     let _ = stream.set_read_timeout(Some(Duration::from_millis(500)));
     let mut some = [0; 4096];
@@ -162,7 +158,7 @@ fn drain(stream: &mut TcpStream) {
 ///
 /// # Errors
 /// What to answer to what is none.
-fn read(stream: &mut TcpStream) -> Result<Request, Response> {
+fn read(mut stream: &TcpStream) -> Result<Request, Response> {
     let end = Instant::now() + TIME;
     let mut bytes = vec![];
     let mut more = |bytes: &mut Vec<u8>| {

@@ -5,6 +5,7 @@
 
 mod door;
 mod http;
+mod places;
 mod run;
 mod stages;
 

@@ -46,6 +46,8 @@ pub struct Run {
     stage: usize,
     process: Process,
     story: Story,
+    /// It has shown what workers do.
+    lanes: bool,
     /// When the page has last asked for it.
     asked: Instant,
     /// It was told to end then.
@@ -59,7 +61,15 @@ impl Run {
     /// If the system refuses.
     pub fn start(id: u64, order: Order) -> Result<Run> {
         let process = Process::start(&order.arguments(0))?;
-        Ok(Run { order, stage: 0, process, story: Story { id, events: vec![] }, asked: Instant::now(), stopped: None })
+        Ok(Run {
+            order,
+            stage: 0,
+            process,
+            story: Story { id, events: vec![] },
+            lanes: false,
+            asked: Instant::now(),
+            stopped: None,
+        })
     }
 
     /// Its number.
@@ -124,7 +134,10 @@ impl Run {
     fn hear(&mut self, event: Event, alone: &mut Alone) {
         match event {
             Event::Progress(done) => self.story.add(json!({ "progress": done, "stage": self.stage })),
-            Event::Lanes(snapshot) => self.story.add(json!({ "lanes": snapshot })),
+            Event::Lanes(snapshot) => {
+                self.lanes |= !snapshot.lanes.is_empty();
+                self.story.add(json!({ "lanes": snapshot }));
+            }
             Event::Found(record) => self.found(&record, alone),
         }
     }
@@ -143,12 +156,15 @@ impl Run {
         }
         if watched {
             let none = match self.order.mode {
+                _ if !self.lanes => "This experiment keeps no lanes, so nothing of the kind is in its figures.",
                 Mode::Watch => {
                     "These figures were taken while lanes were kept. Measure with the same knobs to see what that costs."
                 }
                 Mode::Measure => "There is nothing in both runs that could be compared.",
             };
-            self.story.add(json!({ "disturbance": alone.disturbance(record).unwrap_or_else(|| none.to_owned()) }));
+            self.story.add(
+                json!({ "disturbance": alone.disturbance(record).filter(|_| self.lanes).unwrap_or_else(|| none.to_owned()) }),
+            );
         }
     }
 
