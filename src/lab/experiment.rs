@@ -35,6 +35,8 @@ pub enum Question {
         says: &'static str,
         /// The series' name in the first chart of the findings.
         series: &'static str,
+        /// What goes along, and what up, with units.
+        axes: [&'static str; 2],
         /// Places on the axis.
         at: &'static [f64],
         /// The least and the greatest value that can be drawn.

@@ -26,7 +26,7 @@ fn questions(number: usize, experiment: &dyn Experiment) -> String {
     let _ = writeln!(out, "\n**a) Predict.** {}", says(&experiment.question()));
     out += &code(experiment.read_first());
     match experiment.question() {
-        Question::Draw { at, .. } => out += &table(at, |_| " ".to_owned()),
+        Question::Draw { axes, at, .. } => out += &table(axes, at, |_| " ".to_owned()),
         Question::Choose { of, .. } => {
             out.push('\n');
             of.iter().for_each(|choice| out += &format!("- [ ] {choice}\n"));
@@ -93,9 +93,9 @@ pub fn answer(number: usize, experiment: &dyn Experiment, record: &Record) -> St
 
 fn right(question: &Question, found: &Findings) -> String {
     match question {
-        Question::Draw { series, at, .. } => {
+        Question::Draw { series, axes, at, .. } => {
             let line = found.charts.first().and_then(|chart| chart.series.iter().find(|one| one.name == *series));
-            table(at, |x| line.and_then(|line| line.at(x)).map_or("not measured".to_owned(), |y| format!("{y:.2}")))
+            table(*axes, at, |x| line.and_then(|line| line.at(x)).map_or("not measured".to_owned(), |y| format!("{y:.2}")))
         }
         Question::Choose { of, .. } => match found.answer.and_then(|right| of.get(right)) {
             Some(right) if found.doubt().is_some() => format!("\nBy this run, with doubt: {right}\n"),
@@ -111,11 +111,13 @@ fn says(question: &Question) -> &'static str {
     }
 }
 
-/// A column for each place.
-fn table(at: &[f64], value: impl Fn(f64) -> String) -> String {
-    let line =
-        |cell: &dyn Fn(f64) -> String| at.iter().fold("|".to_owned(), |line, &x| line + &format!(" {} |", cell(x))) + "\n";
-    format!("\n{}{}{}", line(&|x| x.to_string()), line(&|_| "---".to_owned()), line(&value))
+/// A column for each place, after one that says what is in the lines.
+fn table(axes: [&str; 2], at: &[f64], value: impl Fn(f64) -> String) -> String {
+    let line = |head: &str, cell: &dyn Fn(f64) -> String| {
+        at.iter().fold(format!("| {head} |"), |line, &x| line + &format!(" {} |", cell(x))) + "\n"
+    };
+    let [along, up] = axes;
+    format!("\n{}{}{}", line(along, &|x| x.to_string()), line("---", &|_| "---".to_owned()), line(up, &value))
 }
 
 #[cfg(test)]
@@ -143,7 +145,7 @@ mod tests {
             assert!(!sheet.contains(about.shape), "the shape of {} is the answer", about.name);
         }
         assert!(
-            sheet.contains("\n| 0 | 20 | 40 | 60 | 80 | 100 |\n| --- | --- |"),
+            sheet.contains("\n| per cent of a job with the lock held | 0 | 20 | 40 | 60 | 80 | 100 |\n| --- | --- |"),
             "what is to be drawn has a cell for each place"
         );
     }
@@ -161,7 +163,7 @@ mod tests {
             &record(Findings { charts: vec![chart], checks, numbers, saw: "Seen.".into(), ..Findings::default() }),
         );
         for part in [
-            "\n| 1.97 | 1.90 | not measured |",
+            "\n| times as fast as one worker | 1.97 | 1.90 | not measured |",
             "With workers=2:\n\n- speed-up: 1.500 ×\n",
             "Seen.",
             "- slower: 1.1 times (NOT as expected here, perhaps because a busy machine)",

@@ -74,6 +74,7 @@ impl Experiment for Hold {
         Question::Draw {
             says: "Draw the speed-up of these workers over one, as the share of time with the lock grows from 0 to 100 %",
             series: MEASURED,
+            axes: ["per cent of a job with the lock held", "times as fast as one worker"],
             at: &SHARES,
             // No more workers are at work at a time than there are CPUs.
             between: (0.0, limits::cpus().max(4) as f64),

@@ -78,6 +78,7 @@ impl Experiment for Lost {
         Question::Draw {
             says: "Draw how many per cent of their updates two workers lose, as the window between read and write grows from 0 to 100 % of their time",
             series: TWO,
+            axes: ["per cent of the time between read and write", "per cent of updates lost"],
             at: &WINDOWS,
             between: (0.0, 100.0),
         }

@@ -57,6 +57,7 @@ impl Experiment for Scale {
         Question::Draw {
             says: "A part of each job, a tenth if nobody sets another, is done with the lock held. Draw the speed-up over one worker, from 1 to 8 workers, here",
             series: MEASURED,
+            axes: ["workers", "times as fast as one worker"],
             at: &[1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0, 8.0],
             between: (0.0, 8.0),
         }

@@ -48,7 +48,7 @@ pub struct Canvas {
 /// If it cannot be drawn.
 pub fn canvas(question: &Question, id: &str) -> Result<Option<Canvas>> {
     match *question {
-        Question::Draw { at, between, .. } => lines::canvas(at, between, id).map(Some),
+        Question::Draw { axes, at, between, .. } => lines::canvas(axes, at, between, id).map(Some),
         Question::Choose { .. } => Ok(None),
     }
 }
@@ -170,8 +170,10 @@ mod tests {
 
     #[test]
     fn what_is_drawn_on_has_the_places_that_are_asked_for() {
-        let draw = Question::Draw { says: "", series: "", at: &[0.0, 50.0, 100.0], between: (0.0, 4.0) };
+        let draw =
+            Question::Draw { says: "", series: "", axes: ["share", "speed"], at: &[0.0, 50.0, 100.0], between: (0.0, 4.0) };
         let canvas = canvas(&draw, "four").unwrap().unwrap();
+        assert!(canvas.svg.contains("share") && canvas.svg.contains("speed"), "{}", canvas.svg);
         assert!(canvas.svg.contains("50\n") && canvas.across.start > 0 && canvas.across.end <= WIDTH as i32, "{canvas:?}");
         assert!(canvas.down.start < canvas.down.end);
         assert!(super::canvas(&Question::Choose { says: "", of: &[] }, "five").unwrap().is_none());

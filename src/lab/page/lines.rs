@@ -150,8 +150,8 @@ pub fn lines(chart: &Chart, id: &str, predicted: &[(f64, f64)]) -> Result<String
 ///
 /// # Errors
 /// If it cannot be drawn.
-pub fn canvas(at: &[f64], between: (f64, f64), id: &str) -> Result<Canvas> {
-    let (along, up) = (Axis::linear(""), Axis::linear(""));
+pub fn canvas(axes: [&str; 2], at: &[f64], between: (f64, f64), id: &str) -> Result<Canvas> {
+    let [along, up] = axes.map(Axis::linear);
     let (first, last) = (at.first().copied().unwrap_or(0.0), at.last().copied().unwrap_or(1.0));
     let x = Ruler { axis: &along, low: first, high: last, ticks: at.to_vec() };
     let y = Ruler { axis: &up, low: between.0, high: between.1, ticks: round(between.1) };

@@ -55,6 +55,14 @@ impl Prediction {
 
     /// Against what was found; `None` if that does not say.
     pub fn score(&self, question: &Question, findings: &Findings) -> Option<Score> {
+        let mut score = self.against(question, findings)?;
+        if findings.doubt().is_some() {
+            score.says += " But this run has not shown all that is expected: the score says little.";
+        }
+        Some(score)
+    }
+
+    fn against(&self, question: &Question, findings: &Findings) -> Option<Score> {
         match (self, *question) {
             (Prediction::Choice(chosen), Question::Choose { of, .. }) => {
                 let right = findings.answer?;
@@ -85,9 +93,10 @@ impl Prediction {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::lab::findings::{Axis, Chart, Series};
+    use crate::lab::findings::{Axis, Chart, Check, Series};
 
-    const DRAW: Question = Question::Draw { says: "Draw", series: "measured", at: &[0.0, 50.0, 100.0], between: (0.0, 4.0) };
+    const DRAW: Question =
+        Question::Draw { says: "Draw", series: "measured", axes: ["x", "y"], at: &[0.0, 50.0, 100.0], between: (0.0, 4.0) };
     const CHOOSE: Question = Question::Choose { says: "Choose", of: &["this", "that"] };
 
     fn found() -> Findings {
@@ -129,5 +138,8 @@ mod tests {
         assert_eq!((score(1).points, score(1).says.as_str()), (100, "You were right: that."));
         assert_eq!((score(0).points, score(0).says.as_str()), (0, "You said: this. Measured here: that."));
         assert_eq!(Prediction::Choice(0).score(&CHOOSE, &Findings::default()), None);
+        let checks = vec![Check::new("x", false, String::new(), "y")];
+        let doubtful = Prediction::Choice(0).score(&CHOOSE, &Findings { checks, ..found() }).unwrap();
+        assert!(doubtful.says.ends_with("the score says little."), "{}", doubtful.says);
     }
 }

@@ -1,6 +1,7 @@
 //! Requests and answers. Whoever connects is not trusted: a request has a length, a time, and one connection; there are so many at a time.
 
 use super::places::{Place, Places};
+use crate::sys::limits;
 use std::io::{self, Read, Write};
 use std::net::{Ipv4Addr, Shutdown, TcpListener, TcpStream};
 use std::sync::Arc;
@@ -105,6 +106,12 @@ pub fn listen() -> io::Result<(u16, Receiver<Asked>)> {
 }
 
 fn take(listener: &TcpListener, to: &Sender<Asked>) {
+    // Where a run's host is too, if workers leave it a CPU: all threads that answer start here. Where they cannot be kept they run anyway.
+    if limits::cpus() > 2
+        && let Some(last) = limits::cpu_numbers().last()
+    {
+        let _ = limits::pin(*last);
+    }
     let places = Arc::new(Places::default());
     for stream in listener.incoming() {
         let Ok(stream) = stream.map(Arc::new) else {
