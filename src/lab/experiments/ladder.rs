@@ -20,7 +20,7 @@ const ABOUT: About = About {
     title: "The ladder",
     hypothesis: "More workers alone do not make short jobs faster: handing over a job costs as much as the job. What helps is to hand over less often.",
     metric: "jobs a second of the same batch, in six forms; workers are started before",
-    shape: "whoever hands over job by job (threads with one lock, queue and workers, futures) is little or not at all faster than one process; chunks and the shared array are faster than that, and than futures",
+    shape: "threads with one lock, queue and workers, and futures hand over job by job and are little faster than one process, or slower; chunks and the shared array are faster than it, and than futures",
     source: "examples/ladder_1_one_process.rs to ladder_6_shared_array.rs; the cost of a message against that of the work: Culler et al., LogP, 1993",
     cores: 2,
 };
