@@ -4,7 +4,7 @@
 
 use crate::bench::contender::{Pattern, Result, Shape};
 use crate::bench::contenders;
-use crate::bench::isolate::{Ended, isolated};
+use crate::bench::isolate::{Ended, adopt_orphans, isolated};
 use crate::bench::turn::{self, Aim, Lengths};
 use crate::lab::experiment::{About, Experiment, Question, Step};
 use crate::lab::findings::{Axis, Chart, Check, Findings, Number, Series};
@@ -69,6 +69,8 @@ impl Experiment for Pipe {
         let consumers = knobs.number("workers") as usize;
         let places: Vec<(f64, f64)> =
             SIZES.iter().map(|&size| (size, 0.0)).chain(JOBS.iter().map(|&job| (64.0, job))).collect();
+        // The turns' processes start others: who outlives a turn ends with this one.
+        adopt_orphans()?;
         let measured = lab.each(2 * ROUNDS * places.len());
         let lengths = Lengths { warm_up: measured / 10, measured, paced: measured, idle: Duration::ZERO };
         let rate = |name: &str, (size, job): (f64, f64)| -> Result<f64> {

@@ -19,11 +19,11 @@ export function disturbance(text) {
   byId("disturbance").textContent = `What looking on costs: ${text}`;
 }
 
-export function show({ record, charts, score, answer, doubt }, about) {
+export function show({ record, charts, score, doubt }, about) {
   const { findings, noise, knobs, seconds, seed } = record;
   const parts = noise.map((why) => make("p", { class: "note" }, make("strong", {}, "Noisy machine: "), why));
   if (score) parts.push(make("p", { class: "score", id: "score" }, make("strong", {}, `${score.points} of 100. `), score.says));
-  else if (answer) parts.push(make("p", {}, "Measured here: ", make("strong", {}, answer)));
+  else parts.push(make("p", { class: "score", id: "score" }, "No score: this run has not shown any of the answers."));
   findings.charts.forEach((one, n) => {
     parts.push(make("figure", {}, make("figcaption", {}, one.title), box(one.title, chart(charts[n])), values(one)));
   });
