@@ -22,8 +22,8 @@ const ABOUT: About = About {
     cores: 2,
 };
 
-/// Usually longer than a call takes: else the queue is full, and what is timed is the way through it.
-const KNOBS: &[Knob] = &[Knob::number("make", "nanoseconds to make an item", 0, 2000, 100_000)];
+/// Usually not shorter than a call takes: else the queue is full, and what is timed is the way through it.
+const KNOBS: &[Knob] = &[Knob::number("make", "nanoseconds to make an item", 0, 500, 100_000)];
 
 const SIZES: [f64; 5] = [1.0, 4.0, 16.0, 64.0, 256.0];
 
