@@ -11,7 +11,7 @@ pub mod contender;
 pub mod contenders;
 pub mod control;
 mod crossover;
-mod environment;
+pub(crate) mod environment;
 pub mod isolate;
 pub mod kill;
 pub mod left;

@@ -127,13 +127,23 @@ fn check_all(check: &Check, interrupted: &dyn Fn() -> bool) -> Ended {
     for experiment in chosen(&check.experiments)? {
         for again in 0..TRIES {
             let (name, seed) = (experiment.about().name, seed());
-            let Record { noise, findings, .. } = usual(experiment, check.seconds, seed, interrupted)?;
             let tried = if again > 0 { ", again" } else { "" };
+            let last = again + 1 == TRIES || more == 0;
+            let Record { noise, findings, .. } = match usual(experiment, check.seconds, seed, interrupted) {
+                Ok(record) => record,
+                // On a busy machine a worker may not come to its end in time.
+                Err(Ending::Engine(why)) if !last => {
+                    say(&format!("{name}{tried} (seed {seed})\n  it could not go on: {why}\n"))?;
+                    more -= 1;
+                    continue;
+                }
+                Err(ending) => return Err(ending),
+            };
             let noise = terminal::disturbed(&noise, width());
             say(&format!("{name}{tried} (seed {seed})\n{noise}{}", terminal::checks(&findings, width())))?;
             let fails = findings.checks.iter().any(|part| part.verdict == Verdict::Fails);
             let wrong = findings.checks.iter().any(|part| part.verdict == Verdict::Wrong);
-            if wrong || !fails || again + 1 == TRIES || more == 0 {
+            if wrong || !fails || last {
                 parts.extend(findings.checks);
                 break;
             }

@@ -170,8 +170,9 @@ impl Crew {
             }
             let worker = worker(number);
             worker.wait_for_the_start();
+            let before = limits::thread_cpu();
             body(&worker, shared);
-            worker.end(limits::thread_cpu());
+            worker.end(limits::thread_cpu().saturating_sub(before));
         };
         let mut host = Host::new(&board, lab, at, self.size);
         let _apart = lab.apart(self.size);

@@ -60,7 +60,7 @@ pub struct Step {
     pub code: &'static str,
 }
 
-/// An experiment. One file each.
+/// An experiment. A file each.
 pub trait Experiment: Sync {
     /// What it is.
     fn about(&self) -> &'static About;

@@ -75,7 +75,7 @@ impl<'a> Host<'a> {
         let all = self.until(Deadline::after(GRACE), |seat| seat.stage.load(Acquire) == 2);
         // What was begun before the order to stop is done after it, and counts: so does its time. Who hangs would count for ever.
         let ended = self.board.seats[..self.size].iter().map(|seat| seat.ended.load(Relaxed)).max().filter(|_| all);
-        let seconds = (ended.unwrap_or(stopped).max(stopped) - began) as f64 / 1e9;
+        let seconds = (ended.unwrap_or(stopped).saturating_sub(began)) as f64 / 1e9;
         let tallies = (0..self.size).map(|number| self.tally(number)).collect();
         if ready { Ok(Round { seconds, tallies }) } else { Err("the workers were not ready in time".into()) }
     }
@@ -142,15 +142,16 @@ impl<'a> Host<'a> {
 
     /// What each has done since `last`.
     fn snapshot(&mut self, last: &mut [[u64; Lane::COUNT]]) -> Snapshot {
-        let now = clock::now();
+        // Whoever has not begun yet has done nothing since the others did.
+        let (now, began) = (clock::now(), self.board.began.load(Relaxed));
         let lanes = (0..self.size).map(|number| {
-            if self.is_gone(number) {
+            let seat = &self.board.seats[number];
+            if self.is_gone(number) || seat.stage.load(Acquire) == 2 {
                 return Shares::gone();
             }
-            let seat = &self.board.seats[number];
             let lane = seat.lane.load(Relaxed) as usize % Lane::COUNT;
             let mut spent: [u64; Lane::COUNT] = std::array::from_fn(|n| seat.spent[n].load(Relaxed));
-            spent[lane] += now.saturating_sub(seat.since.load(Relaxed));
+            spent[lane] += now.saturating_sub(seat.since.load(Relaxed).max(began));
             let lately = std::array::from_fn(|n| spent[n].saturating_sub(last[number][n]));
             last[number] = spent;
             let asleep =
@@ -220,13 +221,17 @@ mod tests {
         let long = Duration::from_millis(60);
         let crew = Crew { members: Members::Threads, size: 2 };
         let round = crew.work(&lab(1), "one long job", Duration::from_millis(5), &(), |worker, ()| {
-            while worker.on() {
+            // Whoever begins late on a busy machine has one, too.
+            loop {
                 std::thread::sleep(long);
                 worker.did(1);
+                if !worker.on() {
+                    break;
+                }
             }
         });
         let round = round.unwrap().whole("one long job").unwrap();
-        assert_eq!(round.done(), 2);
+        assert!(round.done() >= 2, "{round:?}");
         assert!(round.seconds >= long.as_secs_f64(), "{} s", round.seconds);
     }
 }

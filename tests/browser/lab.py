@@ -340,8 +340,8 @@ def what_fails_is_tried_again(browser, lab):
     port = int(re.match(r"http://127\.0\.0\.1:(\d+)/", lab.address)[1])
     silent = []
     while tab.page.is_visible("#stop"):
-        silent = [*silent[-200:], *(socket.create_connection(("127.0.0.1", port)) for _ in range(40))]
-        tab.page.wait_for_timeout(50)
+        silent = [*silent[-200:], *(socket.create_connection(("127.0.0.1", port)) for _ in range(12))]
+        tab.page.wait_for_timeout(20)
     tab.done()
     assert len(cut) > 8
     # One of its own may be shut for others, too, before it was read.
@@ -392,6 +392,7 @@ def main():
             browser.close()
     finally:
         lab.process.send_signal(signal.SIGINT)
+        lab.process.wait(timeout=30)
     print("all as it should be")
 
 

@@ -203,7 +203,7 @@ fn a_run_is_measured_then_watched_and_told_with_its_charts_and_score() {
     assert!(at("progress") < at("found") && at("found") < at("lanes") && at("lanes") < at("disturbance"), "{events:?}");
     assert!(events.last().unwrap()["end"].is_null(), "{events:?}");
     let found = &events[at("found")]["found"];
-    assert_eq!(found["record"]["knobs"], serde_json::json!(["workers=2", "job=20"]));
+    assert_eq!(found["record"]["knobs"], serde_json::json!(["workers=2", "job=20", "lock=spin"]));
     let svg = found["charts"][0].as_str().unwrap();
     assert!(svg.starts_with("<svg ") && svg.contains("your prediction"), "{svg}");
     assert!(found["score"]["points"].as_u64().unwrap() <= 100);

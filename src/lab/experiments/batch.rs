@@ -87,8 +87,11 @@ fn findings(cores: usize, make: f64, rates: Vec<Vec<f64>>, delays: Vec<Vec<f64>>
         "no gain to speak of. Making an item takes so long that the call hardly matters, or something else was the limit."
     };
     let beyond = if more > CLEARLY { "so it still gained" } else { "so there is little left to gain" };
-    let first =
-        if late > early { "later: nothing is sent before the last is made" } else { "no later, against what is expected" };
+    let first = if late > 1.5 * early {
+        "later: nothing is sent before the last is made"
+    } else {
+        "no later, against what is expected"
+    };
     let saw = format!(
         "One item a call moved {slow:.0} items a second, 64 a call {fast:.0}. That is {gain:.2} times as many: {why} 256 a call moved {more:.2} times as many \
          as 64, {beyond}. The first of 16 came after {early:.0} us and the first of 256 after {late:.0} us, {first}. The model takes {make:.0} ns for making \

@@ -113,6 +113,9 @@ struct Turns {
     longest: f64,
     /// Nanoseconds for each turn.
     nanos: f64,
+    /// Per cent of all turns that the worker had who had the fewest, and the one who had the most.
+    least: f64,
+    most: f64,
 }
 
 /// An index is noted in so many parts, since notes are whole numbers.
@@ -159,6 +162,8 @@ impl Visitor for Queue<'_> {
             again: 100.0 * again / done,
             longest: round.tallies.iter().map(|tally| tally.longest).max().unwrap_or(0) as f64 / 1e6,
             nanos: 1e9 * round.seconds / done,
+            least: 100.0 * shares.iter().copied().fold(f64::INFINITY, f64::min) / done,
+            most: 100.0 * shares.iter().copied().fold(0.0, f64::max) / done,
         })
     }
 }
@@ -177,6 +182,8 @@ fn findings(workers: usize, cores: usize, kinds: &[&str], turns: &[Vec<Turns>]) 
             again: value(&|t| t.again),
             longest: value(&|t| t.longest),
             nanos: value(&|t| t.nanos),
+            least: value(&|t| t.least),
+            most: value(&|t| t.most),
         }
     };
     let (ticket, futex) = (of(TicketLock::NAME), of(FutexLock::NAME));
@@ -256,6 +263,7 @@ fn findings(workers: usize, cores: usize, kinds: &[&str], turns: &[Vec<Turns>]) 
         charts: vec![
             bars("Jain's index over a few turns", Axis::linear("1: all alike; 1/N: one has them all"), &|t| t.short),
             bars("Turns in a row", Axis::linear("per cent of turns that go to whoever had the last one"), &|t| t.again),
+            bars("The share of whoever had the most", Axis::linear("per cent of all turns of the run"), &|t| t.most),
             bars("The longest wait", Axis::log("milliseconds"), &|t| t.longest),
             bars("What a turn costs", Axis::log("nanoseconds for each turn"), &|t| t.nanos),
         ],
@@ -264,6 +272,10 @@ fn findings(workers: usize, cores: usize, kinds: &[&str], turns: &[Vec<Turns>]) 
             Number::new(format!("the same, {name} lock"), unfair.short, ""),
             Number::new("Jain's index over the whole run, ticket lock", ticket.whole, ""),
             Number::new(format!("the same, {name} lock"), unfair.whole, ""),
+            Number::new("turns of whoever had the fewest, ticket lock", ticket.least, "%"),
+            Number::new("turns of whoever had the most, ticket lock", ticket.most, "%"),
+            Number::new(format!("turns of whoever had the fewest, {name} lock"), unfair.least, "%"),
+            Number::new(format!("turns of whoever had the most, {name} lock"), unfair.most, "%"),
             Number::new("the longest wait, ticket lock", ticket.longest, "ms"),
             Number::new("the longest wait, futex lock", futex.longest, "ms"),
             Number::new(format!("a turn with the ticket lock takes, of one with the {name} lock"), price, "×"),
@@ -280,8 +292,8 @@ mod tests {
     use super::*;
     use crate::lab::findings::Verdict;
 
-    const FAIR: Turns = Turns { short: 0.99, whole: 1.0, again: 0.5, longest: 2.0, nanos: 6000.0 };
-    const QUICK: Turns = Turns { short: 0.4, whole: 0.95, again: 90.0, longest: 12.0, nanos: 2100.0 };
+    const FAIR: Turns = Turns { short: 0.99, whole: 1.0, again: 0.5, longest: 2.0, nanos: 6000.0, least: 24.0, most: 26.0 };
+    const QUICK: Turns = Turns { short: 0.4, whole: 0.95, again: 90.0, longest: 12.0, nanos: 2100.0, least: 15.0, most: 40.0 };
 
     fn found(workers: usize, ticket: Turns, futex: Turns) -> Findings {
         findings(workers, 2, &["futex", "ticket"], &[vec![futex; 6], vec![ticket; 6]])

@@ -76,8 +76,8 @@ impl Experiment for Hold {
             series: MEASURED,
             axes: ["per cent of a job with the lock held", "times as fast as one worker"],
             at: &SHARES,
-            // No more workers are at work at a time than there are CPUs.
-            between: (0.0, limits::cpus().max(4) as f64),
+            // No more workers are at work at a time than there are CPUs; with very many the usual ones would have no room.
+            between: (0.0, limits::cpus().clamp(4, 8) as f64),
         }
     }
 
@@ -146,7 +146,7 @@ fn findings(workers: usize, cores: usize, rounds: Vec<Vec<f64>>) -> Findings {
     let saw = format!(
         "Without the lock, {workers} workers were {none:.2} times as fast as one; with the lock held all the time, {all:.2} times. While one holds it, all \
          others that want it wait: together they can hold it for no more than 100 % of the time. So workers that each need it for a share s of their time get \
-         no further than 1/s, however many they are: 5 times as fast as one at 20 %, 1.67 times at 60 %. With {at_once} CPUs, {:.2} and {:.2} were measured. More \
+         no further than 1/s, however many they are: 5 times as fast as one at 20 %, 1.67 times at 60 %. With {at_once} at work at a time, {:.2} and {:.2} were measured. More \
          workers than 1/s do not help; holding it for a shorter time does.",
         value(20.0),
         value(60.0)

@@ -216,7 +216,7 @@ fn findings(setting: &Setting, times: Vec<Series>, cpu: Vec<Series>, lost: u64) 
          while before it sleeps, and {ticket_few:.0} with the ticket lock. With {many} workers on {cores} CPUs it took {once:.0}, {adaptive:.0} and \
          {ticket:.0} ns: the ticket lock serves in order, the next in line often has no CPU, and all wait until it gets one. Test-and-set ({set:.0} ns) serves \
          anybody, but spins on an owner that lost its CPU: {set_cpu:.0} ns of CPU for each operation, against {adaptive_cpu:.0} with the adaptive lock. The spin \
-         lock ({spin:.0} ns) lets others run after a while. Those of the system sleep: pthread {pthread:.0}, robust {robust:.0}, raw_sync {raw_sync:.0} ns. The \
+         lock ({spin:.0} ns) lets others run after a while. These sleep, too: pthread {pthread:.0}, robust {robust:.0}, raw_sync {raw_sync:.0} ns. The \
          slowest was {slowest}."
     );
     let alone = "the work with the lock is very short or very long, or the CPUs have other things to do";

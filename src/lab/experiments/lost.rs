@@ -24,7 +24,7 @@ pub struct Lost;
 const ABOUT: About = About {
     name: "lost",
     title: "Lost updates",
-    hypothesis: "`counter += 1` is a read, an addition and a write. What another worker writes in between is overwritten, and nobody is told.",
+    hypothesis: "counter += 1 is a read, an addition and a write. What another worker writes in between is overwritten, and nobody is told.",
     metric: "per cent of all updates that are missing in the end",
     shape: "none with one worker, an atomic addition or a lock; without, the more the longer the window between read and write",
     source: "Gray, Lorie, Putzolu and Traiger, \"Granularity of locks and degrees of consistency in a shared data base\", 1976; the model: writes of the others fall into the window at random",

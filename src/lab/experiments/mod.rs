@@ -1,4 +1,4 @@
-//! The list of all experiments. Another one is one file with its `impl Experiment`, and a line here.
+//! The list of all experiments. Another one is a file with its `impl Experiment`, and a line here.
 
 mod batch;
 mod crime;

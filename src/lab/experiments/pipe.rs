@@ -5,11 +5,13 @@
 use crate::bench::contender::{Pattern, Result, Shape};
 use crate::bench::contenders;
 use crate::bench::isolate::{Ended, adopt_orphans, isolated};
+use crate::bench::statistics::median;
 use crate::bench::turn::{self, Aim, Lengths};
 use crate::lab::experiment::{About, Experiment, Question, Step};
 use crate::lab::findings::{Axis, Chart, Check, Findings, Number, Series};
 use crate::lab::knobs::{Knob, Knobs};
 use crate::lab::laboratory::Lab;
+use std::cell::RefCell;
 use std::time::Duration;
 
 pub struct Pipe;
@@ -79,9 +81,17 @@ impl Experiment for Pipe {
                 Shape { pattern: Pattern::OneWay, payload, producers: 1, consumers, batch: 1, capacity: room(payload), work };
             play(lab, name, &shape, &lengths)
         };
+        // What an item takes without work, in both.
+        let bare = RefCell::new([vec![], vec![]]);
         // Right after each other: the ratio stands for itself.
-        let ratios = lab.sweep(places.len(), ROUNDS, |n| Ok(rate(RING, places[n])? / rate(PIPE, places[n])?))?;
-        Ok(findings(lab.cores, ratios))
+        let ratios = lab.sweep(places.len(), ROUNDS, |n| {
+            let rates = [rate(RING, places[n])?, rate(PIPE, places[n])?];
+            if n == 0 {
+                bare.borrow_mut().iter_mut().zip(rates).for_each(|(all, rate)| all.push(1e9 / rate));
+            }
+            Ok(rates[0] / rates[1])
+        })?;
+        Ok(findings(lab.cores, ratios, &bare.into_inner()))
     }
 }
 
@@ -106,10 +116,14 @@ fn play(lab: &Lab<'_>, name: &str, shape: &Shape, lengths: &Lengths) -> Result<f
 /// Ratios so near to 1 are called alike.
 const ALIKE: f64 = 0.15;
 
-fn findings(cores: usize, mut ratios: Vec<Vec<f64>>) -> Findings {
+/// `bare` are nanoseconds for an item of 64 bytes without work, through the ring and through the pipe.
+fn findings(cores: usize, mut ratios: Vec<Vec<f64>>, bare: &[Vec<f64>; 2]) -> Findings {
     let by_job = ratios.split_off(SIZES.len());
     let sizes = Series::measured("ring over pipe", SIZES.into_iter().zip(ratios));
     let jobs = Series::measured("ring over pipe", JOBS.into_iter().zip(by_job));
+    let [ring, pipe] = bare.each_ref().map(|rounds| median(rounds).unwrap_or(f64::NAN));
+    let model =
+        Series::model("the job added to what an item takes without one", JOBS.map(|job| (job, (pipe + job) / (ring + job))));
     let value = |series: &Series, at| series.at(at).unwrap_or(f64::NAN);
     let (short, long) = (value(&jobs, 100.0), value(&jobs, 100_000.0));
     let (small, large) = (value(&sizes, SIZES[0]), value(&sizes, SIZES[3]));
@@ -138,19 +152,18 @@ fn findings(cores: usize, mut ratios: Vec<Vec<f64>>) -> Findings {
         )
         .with_cores(2, cores),
     ];
-    let chart = |title: &str, x, series| Chart {
+    let chart = |title: &str, x, series: Vec<Series>| Chart {
         title: title.into(),
         x,
         y: Axis::linear("ring over pipe (times as many items a second)"),
-        series: vec![series],
+        series,
         names: vec![],
     };
-    let answer = if long > 2.0 {
-        2
-    } else if long > 1.15 {
-        1
-    } else {
-        0
+    let answer = match long {
+        long if long > 2.0 => Some(2),
+        long if long > 1.0 + ALIKE => Some(1),
+        long if long > 1.0 - ALIKE => Some(0),
+        _ => None,
     };
     let mut numbers = vec![
         Number::new("ring over pipe, jobs of 0.1 µs", short, "×"),
@@ -160,12 +173,12 @@ fn findings(cores: usize, mut ratios: Vec<Vec<f64>>) -> Findings {
     Findings {
         numbers,
         charts: vec![
-            chart("Ring over pipe, by the length of a job", Axis::log("nanoseconds of work for each item"), jobs),
-            chart("Ring over pipe, by the payload", Axis::log("bytes"), sizes),
+            chart("Ring over pipe, by the length of a job", Axis::log("nanoseconds of work for each item"), vec![jobs, model]),
+            chart("Ring over pipe, by the payload", Axis::log("bytes"), vec![sizes]),
         ],
         saw,
         checks,
-        answer: Some(answer),
+        answer,
         ..Findings::default()
     }
 }
@@ -177,18 +190,28 @@ mod tests {
 
     #[test]
     fn long_jobs_hide_the_difference_or_the_check_fails_with_a_cause() {
-        let of = |long: f64| findings(2, [1.1, 3.0, 2.0, 1.5, 2.5, 2.0, 1.1, long].map(|one| vec![one; 3]).to_vec());
+        let of = |long: f64| {
+            findings(2, [1.1, 3.0, 2.0, 1.5, 2.5, 2.0, 1.1, long].map(|one| vec![one; 3]).to_vec(), &[vec![250.0], vec![500.0]])
+        };
         assert_eq!((of(1.0).checks[0].verdict, of(1.0).answer), (Verdict::Holds, Some(0)));
         assert!(of(1.0).saw.contains("From 10 µs on") && of(2.5).saw.contains("No job tried"), "{}", of(1.0).saw);
         assert!(of(1.0).saw.split_whitespace().count() <= 130);
+        let model = |job| of(1.0).charts[0].series[1].at(job).unwrap();
+        assert!((model(100.0) - 600.0 / 350.0).abs() < 1e-9 && model(100_000.0) < 1.01);
+        assert_eq!(of(0.5).answer, None, "a ring that is far slower is none of the answers");
         assert_eq!(of(2.5).checks[0].verdict, Verdict::Fails);
         assert!(!of(2.5).checks[0].cause.is_empty());
     }
 
     #[test]
     fn a_ring_that_is_nowhere_ahead_is_told() {
-        let of =
-            |small: f64, large: f64| findings(2, [small, 1.0, 1.0, large, 1.0, 1.0, 1.0, 1.0].map(|one| vec![one; 3]).to_vec());
+        let of = |small: f64, large: f64| {
+            findings(
+                2,
+                [small, 1.0, 1.0, large, 1.0, 1.0, 1.0, 1.0].map(|one| vec![one; 3]).to_vec(),
+                &[vec![250.0], vec![500.0]],
+            )
+        };
         assert_eq!(
             [of(1.3, 0.8), of(0.8, 1.3), of(1.0, 1.0)].map(|found| found.checks[1].verdict),
             [Verdict::Holds, Verdict::Holds, Verdict::Fails]

@@ -75,6 +75,7 @@ impl Experiment for Sharing {
                     worker.did(ROUND);
                 }
             })?;
+            let round = round.whole(&at)?;
             Ok(1e9 * round.seconds * workers as f64 / round.done().max(1) as f64)
         })?;
         let alone = rounds.split_off(STRIDES.len());
@@ -96,7 +97,7 @@ fn findings(cores: usize, rounds: Vec<Vec<f64>>, alone: Vec<Vec<f64>>) -> Findin
     let ratio = near / far;
     let saw = format!(
         "With the counters 8 bytes apart a count took {near:.1} ns, 256 bytes apart {far:.1} ns, and {one:.1} ns when one worker counted alone: near, {ratio:.1} \
-         times as long as far, though no worker ever looks at the other's counter. A CPU owns memory by the cache line, 64 bytes here as nearly everywhere: to write one counter it takes the line from the other CPU, \
+         times as long as far, though no worker ever looks at the other's counter. A CPU owns memory by the cache line, 64 bytes nearly everywhere: to write one counter it takes the line from the other CPU, \
          which takes it back for its own. Far apart, each keeps its line. At 64 bytes {:.1} ns were measured, at 128 {:.1}: some CPUs fetch two lines at a \
          time, which is why 128 is the safe distance. What is written by different workers belongs on different lines.",
         value(64.0),

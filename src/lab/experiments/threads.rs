@@ -114,7 +114,7 @@ impl Visitor for Locking<'_> {
                 worker.did(1);
             }
         })?;
-        nanos_each(&round)
+        nanos_each(&round.whole(self.at)?)
     }
 }
 
@@ -137,7 +137,7 @@ fn touching(lab: &Lab<'_>, at: &str, time: Duration, crew: Crew, pages: usize) -
         }
         worker.note(0, clock::now() - start);
     })?;
-    Ok(round.tallies[0].notes[0] as f64 / pages as f64)
+    Ok(round.whole(at)?.tallies[0].notes[0] as f64 / pages as f64)
 }
 
 fn findings(cores: usize, mut costs: Vec<Vec<f64>>) -> Findings {

@@ -92,6 +92,7 @@ impl Experiment for Waking {
                     worker.note(0, receive(worker, post, budget));
                 }
             })?;
+            let round = round.whole(&at)?;
             let tally = &round.tallies[1];
             cpu.borrow_mut()[place].push(tally.cpu as f64 / round.done().max(1) as f64 / 1e3);
             Ok(tally.notes[0] as f64 / 1e3)

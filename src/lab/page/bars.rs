@@ -4,7 +4,6 @@ use super::chart::{ROW, TEXT, WIDTH, along, colour, legend, title, whole};
 use crate::bench::contender::Result;
 use crate::bench::report::html::scale::round;
 use crate::bench::report::html::svg::{Ink, draw, ink, span, style};
-use crate::bench::report::numbers::count;
 use crate::lab::findings::{Axis, Chart};
 use crate::lab::plot::number;
 use plotters::prelude::*;
@@ -82,7 +81,7 @@ pub fn bars(chart: &Chart, id: &str) -> Result<String> {
                     right = across(to);
                     span(area, (across(from), top + BAR / 2), (right, top + BAR / 2), ink(Ink::Text))?;
                 }
-                area.draw(&Text::new(count(y.median), (right + 8, top + BAR / 2), text(TEXT, Ink::Text, HPos::Left)))?;
+                area.draw(&Text::new(number(y.median), (right + 8, top + BAR / 2), text(TEXT, Ink::Text, HPos::Left)))?;
             }
         }
         if rows > 0 { legend(area, bottom + AXIS + 6, &chart.series, false) } else { Ok(()) }

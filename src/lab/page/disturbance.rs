@@ -29,14 +29,12 @@ pub fn disturbance(alone: &Findings, watched: &Findings) -> Option<String> {
     let chance = match (apart, judged) {
         (_, 0) => "These values have no intervals, so it cannot be told from chance.".to_owned(),
         (0, _) => {
-            format!("The intervals of both runs meet at all {judged} places that have some: that is no more than chance.")
+            format!("The intervals of both runs meet at all {judged} places that have some: it cannot be told from chance.")
         }
         (_, _) if 2 * apart > judged => {
             format!("The intervals of both runs are apart at {apart} of {judged} places: that is more than chance.")
         }
-        _ => format!(
-            "The intervals of both runs are apart at {apart} of {judged} places, which is more than chance, but meet at most of them."
-        ),
+        _ => format!("The intervals of both runs are apart at {apart} of {judged} places, some of which are so by chance."),
     };
     Some(format!(
         "With the lanes kept, the values of the first chart were {percent:.1} % {way} than without (the median of {places} places). {chance} What a browser \
@@ -66,15 +64,15 @@ mod tests {
             "{said}"
         );
         let said = disturbance(&found(1.0, 0.01), &found(1.001, 0.01)).unwrap();
-        assert!(said.contains("0.1 % higher") && said.contains("no more than chance"), "{said}");
+        assert!(said.contains("0.1 % higher") && said.contains("cannot be told from chance"), "{said}");
         assert_eq!(disturbance(&found(1.0, 0.01), &Findings::default()), None);
     }
 
     #[test]
-    fn what_is_uncertain_while_it_is_watched_is_no_more_than_chance() {
+    fn what_is_uncertain_while_it_is_watched_is_not_told_from_chance() {
         for (alone, watched) in [(0.01, 0.3), (0.3, 0.01)] {
             let said = disturbance(&found(1.0, alone), &found(0.8, watched)).unwrap();
-            assert!(said.contains("meet at all 2 places that have some: that is no more than chance"), "{said}");
+            assert!(said.contains("meet at all 2 places that have some: it cannot be told from chance"), "{said}");
         }
     }
 
@@ -83,7 +81,7 @@ mod tests {
         let mut watched = found(1.0, 0.01);
         watched.charts[0].series[0].points[1].y = found(0.5, 0.01).charts[0].series[0].points[1].y;
         let said = disturbance(&found(1.0, 0.01), &watched).unwrap();
-        assert!(said.contains("apart at 1 of 2 places, which is more than chance, but meet at most of them."), "{said}");
+        assert!(said.contains("apart at 1 of 2 places, some of which are so by chance."), "{said}");
     }
 
     #[test]

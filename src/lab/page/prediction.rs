@@ -74,14 +74,15 @@ impl Prediction {
                 };
                 Some(Score { points: if *chosen == right { 100 } else { 0 }, says })
             }
-            (Prediction::Curve(_), Question::Draw { series, between: (least, most), .. }) => {
+            (Prediction::Curve(_), Question::Draw { series, .. }) => {
                 let measured = findings.charts.first()?.series.iter().find(|one| one.name == series)?;
                 let off: Vec<(f64, f64)> =
                     self.points(question).iter().filter_map(|&(x, said)| Some((x, (said - measured.at(x)?).abs()))).collect();
                 let mean = off.iter().map(|one| one.1).sum::<f64>() / off.len() as f64;
                 let (place, worst) = off.into_iter().max_by(|a, b| a.1.total_cmp(&b.1))?;
-                // Half of the whole height off, everywhere, is as good as no idea.
-                let points = 100.0 * (1.0 - 2.0 * mean / (most - least)).max(0.0);
+                let most = measured.points.iter().map(|point| point.y.median).fold(f64::MIN_POSITIVE, f64::max);
+                // Off by half of the greatest value, everywhere, is as good as no idea.
+                let points = 100.0 * (1.0 - 2.0 * mean / most).max(0.0);
                 let says = format!("You were off by {mean:.2} on average, and most at {place}, by {worst:.2}.");
                 Some(Score { points: points.round() as u32, says })
             }
@@ -127,7 +128,7 @@ mod tests {
     fn the_nearer_the_more_points_and_places_that_were_not_measured_do_not_count() {
         let score = |values: &[f64]| Prediction::Curve(values.to_vec()).score(&DRAW, &found()).unwrap();
         assert_eq!(score(&[2.0, 1.5, 4.0]).points, 100);
-        assert_eq!(score(&[3.0, 1.5, 4.0]).points, 75);
+        assert_eq!(score(&[3.0, 1.5, 4.0]).points, 50);
         assert!(score(&[3.0, 1.5, 4.0]).says.contains("0.50 on average, and most at 0, by 1.00"));
         assert_eq!(score(&[4.0, 4.0, 0.0]).points, 0);
     }

@@ -4,6 +4,7 @@ use super::changes::Mark;
 use super::files::STYLE;
 use super::told::{found, steps};
 use crate::bench::contender::Result;
+use crate::bench::environment::Environment;
 use crate::bench::report::html::text::{Cell, escape, section, table};
 use crate::bench::report::numbers::count;
 use crate::lab::experiment::{About, Experiment, Question};
@@ -25,17 +26,27 @@ pub fn page(runs: &[(&dyn Experiment, Record)]) -> Result<String> {
         links += &format!("<li><a href=\"#{}\">{}</a></li>", about.name, escape(about.title));
         parts += &section(about.name, &escape(about.title), &part(*experiment, record)?);
     }
-    let cores = crate::sys::limits::cpus();
-    let cpus = if cores == 1 { "CPU" } else { "CPUs" };
+    let machine = Environment::now();
+    let cpus = if machine.cores == 1 { "CPU" } else { "CPUs" };
+    let real = if machine.virtual_machine { ", a virtual machine" } else { "" };
+    let lead = format!(
+        "gristmill {} (commit {}), measured until {} UTC: {}, {} {cpus}{real}; {}.",
+        env!("CARGO_PKG_VERSION"),
+        machine.commit,
+        machine.started,
+        machine.cpu,
+        machine.cores,
+        machine.kernel
+    );
     Ok(format!(
         "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
          <meta http-equiv=\"Content-Security-Policy\" content=\"{POLICY}\">\n\
          <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n\
          <link rel=\"icon\" href=\"data:,\">\n<title>gristmill lab: what a lock costs</title>\n<style>\n{STYLE}</style>\n</head>\n<body>\n\
          <header>\n<h1>gristmill lab: what a lock costs</h1>\n\
-         <p class=\"lead\">gristmill {}, measured on this machine with {cores} {cpus}.</p>\n\
+         <p class=\"lead\">{}</p>\n\
          <nav aria-label=\"Experiments\"><ul>{links}</ul></nav>\n</header>\n<main>\n{parts}</main>\n</body>\n</html>\n",
-        env!("CARGO_PKG_VERSION")
+        escape(&lead)
     ))
 }
 
