@@ -180,7 +180,7 @@ def every_experiment(browser, lab, folder, only):
         # The code that is to be read does not come with what is wrong in it.
         assert first == (name == "crime") and first == tab.page.is_hidden("#all-code")
         assert not first or len(tab.page.query_selector_all("#first pre")) == 5
-        tab.seconds(2)
+        tab.seconds(1)
         tab.predict()
         tab.run("measure")
         tab.done()

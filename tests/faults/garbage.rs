@@ -190,7 +190,7 @@ impl Rogues {
 }
 
 fn pools() {
-    run("a_pool_whose_region_is_written_over_answers_every_job", 20, one_pool);
+    run("a_pool_whose_region_is_written_over_answers_every_job", 12, one_pool);
     // After all of that a pool is as it should be.
     let pool = ProcessPool::builder().workers(2).build(number).unwrap();
     assert_eq!(
@@ -303,7 +303,7 @@ fn large(first: Act) -> &'static str {
 }
 
 fn queues() {
-    run("queues_whose_region_is_written_over_end_with_an_error_or_go_on", 8, one_mill);
+    run("queues_whose_region_is_written_over_end_with_an_error_or_go_on", 5, one_mill);
 }
 
 fn one_mill(numbers: &mut Numbers) -> &'static str {
