@@ -13,7 +13,7 @@ pub enum Exit {
     JobsFailed = 1,
     /// The command line was wrong, or names runs that cannot be compared; nothing ran.
     Usage = 2,
-    /// The workers could not start or go on.
+    /// The workers could not start or go on; or a check of experiments has found what cannot be.
     Engine = 3,
     /// The output could not be written.
     Output = 4,
@@ -30,7 +30,8 @@ Exit codes:
   1    some jobs failed or a file could not be read; the rest is done;
        bench compare: gristmill became slower; lab check: a shape was not as expected
   2    the command line is wrong, or bench compare or lab merge cannot use a file; nothing was run
-  3    the workers could not start or could not go on
+  3    the workers could not start or could not go on; lab check: what must be so on each
+       machine was not
   4    the output could not be written (a full disk)
   130  stopped by Ctrl-C (SIGINT)
   143  stopped by SIGTERM";

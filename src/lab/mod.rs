@@ -11,6 +11,7 @@ mod experiments;
 mod findings;
 mod gate;
 mod host;
+mod jobs;
 mod knobs;
 mod laboratory;
 mod merge;

@@ -1,17 +1,14 @@
 //! How long you hold it: the same work, more and more of it with the lock held.
 
 use crate::bench::contender::Result;
-use crate::bench::work::Work;
-use crate::lab::crew::Crew;
 use crate::lab::experiment::{About, Experiment, Question, Step};
 use crate::lab::findings::{Axis, Chart, Check, Findings, Number, Series};
-use crate::lab::gate::Gate;
+use crate::lab::jobs::Jobs;
 use crate::lab::knobs::{Knob, Knobs};
 use crate::lab::laboratory::{Lab, ROUNDS};
 use crate::lab::models;
-use crate::lock::{FutexLock, RawLock, SpinLock};
+use crate::lock::{FutexLock, SpinLock};
 use crate::sys::limits;
-use std::time::Duration;
 
 pub struct Hold;
 
@@ -96,38 +93,6 @@ impl Experiment for Hold {
         // One and all right after each other: the ratio stands for itself.
         let rounds = lab.sweep(SHARES.len(), ROUNDS, |place| Ok(rate(workers, SHARES[place])? / rate(1, SHARES[place])?))?;
         Ok(findings(workers, lab.cores, rounds))
-    }
-}
-
-/// Workers, each with one job after the other.
-struct Jobs<'a> {
-    lab: &'a Lab<'a>,
-    time: Duration,
-    workers: usize,
-    /// Nanoseconds.
-    job: u64,
-    /// Per cent of it with the lock held.
-    share: f64,
-}
-
-impl Jobs<'_> {
-    /// Jobs a second of all.
-    fn rate<L: RawLock>(&self) -> Result<f64> {
-        let inside = (self.job as f64 * self.share / 100.0) as u64;
-        let (inside, outside) = (Work::of(inside), Work::of(self.job - inside));
-        let gate = Gate::<L, u64>::new()?;
-        let at = format!("{} workers, the lock held for {:.0} % of the time", self.workers, self.share);
-        let round = Crew::processes(self.workers).work(self.lab, &at, self.time, &*gate, |worker, gate| {
-            while worker.on() {
-                outside.run(1);
-                gate.with(worker, |value, _| {
-                    inside.run(*value);
-                    *value += 1;
-                });
-                worker.did(1);
-            }
-        })?;
-        Ok(round.whole(&at)?.rate())
     }
 }
 

@@ -1,11 +1,9 @@
 //! How far will it scale: more and more workers, and the laws that tell where it ends.
 
 use crate::bench::contender::Result;
-use crate::bench::work::Work;
-use crate::lab::crew::Crew;
 use crate::lab::experiment::{About, Experiment, Question, Step};
 use crate::lab::findings::{Axis, Chart, Check, Findings, Number, Origin, Series, Verdict};
-use crate::lab::gate::Gate;
+use crate::lab::jobs::Jobs;
 use crate::lab::knobs::{Knob, Knobs};
 use crate::lab::laboratory::{Lab, ROUNDS};
 use crate::lab::models;
@@ -70,22 +68,9 @@ impl Experiment for Scale {
     fn measure(&self, knobs: &Knobs, lab: &Lab<'_>) -> Result<Findings> {
         let (serial, job) = (knobs.number("serial"), 1000 * knobs.number("job"));
         let places = places(knobs.number("workers"));
-        let (inside, outside) = (Work::of(job * serial / 100), Work::of(job - job * serial / 100));
         let time = lab.each(ROUNDS * places.len());
         let rates = lab.sweep(places.len(), ROUNDS, |place| {
-            let gate = Gate::<FutexLock, u64>::new()?;
-            let at = format!("{} workers, {serial} % with the lock held", places[place]);
-            let round = Crew::processes(places[place] as usize).work(lab, &at, time, &*gate, |worker, gate| {
-                while worker.on() {
-                    outside.run(1);
-                    gate.with(worker, |value, _| {
-                        inside.run(*value);
-                        *value += 1;
-                    });
-                    worker.did(1);
-                }
-            })?;
-            Ok(round.whole(&at)?.rate())
+            Jobs { lab, time, workers: places[place] as usize, job, share: serial as f64 }.rate::<FutexLock>()
         })?;
         Ok(findings(&places, serial as f64 / 100.0, lab.cores, &rates))
     }
